@@ -1,0 +1,145 @@
+"""Every error that the operator raises on purpose.
+
+    RayOperatorError
+    ├── KubeError              the API server refused, or could not be asked
+    │   ├── Invalid            400, 422   the request is wrong; sending it again won't help
+    │   ├── Unauthorized       401        even after the token was read again
+    │   ├── Forbidden          403        a permission is missing (RBAC, quota, admission)
+    │   ├── NotFound           404        no such object, or no such API
+    │   ├── Conflict           409        the object changed meanwhile
+    │   ├── AlreadyExists      409        the name is taken
+    │   ├── Gone               410        the list or watch position is too old: list again
+    │   ├── TooManyRequests    429        after the retries that `kube.py` allows
+    │   ├── ServerError        5xx        after the retries that `kube.py` allows
+    │   ├── Unreachable        -          time-out or lost connection: the outcome is unknown
+    │   └── Fenced             -          not sent: this process may no longer lead
+    ├── InvalidSpecError       what the user wrote is wrong; not retried
+    ├── RayUnreachableError    Ray's dashboard did not answer, or not sensibly
+    └── SettingsError          a flag, the file or the environment is wrong: the process ends
+
+Callers decide by class, never by message text.
+"""
+
+# ruff: noqa: N818 - the names are those of Kubernetes' own status reasons, which readers know
+
+from collections.abc import Mapping
+
+
+class RayOperatorError(Exception):
+    """The root: whatever is not one of these is a bug."""
+
+
+class KubeError(RayOperatorError):
+    """The API server refused a request, or could not be asked.
+
+    Args:
+        message: in plain words, with verb and resource.
+        status: the HTTP status; 0 if there was no answer.
+        reason: the `reason` of Kubernetes' Status object, or "".
+        retry_after_seconds: what the server asked for, else `None`.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int = 0,
+        reason: str = "",
+        retry_after_seconds: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.status = status
+        self.reason = reason
+        self.retry_after_seconds = retry_after_seconds
+
+
+class Invalid(KubeError):
+    """400 or 422: the API server's validation refused the object; the message names the field."""
+
+
+class Unauthorized(KubeError):
+    """401, although the credentials were read again."""
+
+
+class Forbidden(KubeError):
+    """403: RBAC lacks a verb or resource, a quota is used up, or admission said no."""
+
+
+class NotFound(KubeError):
+    """404: no such object, or the kind's API is not served."""
+
+
+class Conflict(KubeError):
+    """409: the object changed since it was read, or a precondition such as the UID failed."""
+
+
+class AlreadyExists(KubeError):
+    """409 on a create: an object of that name is there."""
+
+
+class Gone(KubeError):
+    """410: the resource version or the `continue` token is too old."""
+
+
+class TooManyRequests(KubeError):
+    """429: the server sheds load, or a disruption budget refuses an eviction."""
+
+
+class ServerError(KubeError):
+    """5xx: the server or something behind it (etcd, a webhook) failed."""
+
+
+class Unreachable(KubeError):
+    """No answer: whether the request took effect is unknown."""
+
+
+class Fenced(KubeError):
+    """A write was held back because the leadership's renew deadline has passed."""
+
+
+class InvalidSpecError(RayOperatorError):
+    """What the user wrote cannot work; the object waits for an edit, not for a retry.
+
+    Args:
+        field: the path, e.g. `spec.headGroupSpec.template.spec.containers`.
+        message: what was expected, in plain words.
+    """
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(f"{field}: {message}")
+        self.field = field
+        self.message = message
+
+
+class RayUnreachableError(RayOperatorError):
+    """Ray's dashboard did not answer, or its answer makes no sense."""
+
+
+class SettingsError(RayOperatorError):
+    """A flag, the configuration file or the environment is wrong; the message says which."""
+
+
+_BY_REASON: Mapping[str, type[KubeError]] = {
+    "AlreadyExists": AlreadyExists,
+    "Expired": Gone,
+    "Gone": Gone,
+}
+_BY_STATUS: Mapping[int, type[KubeError]] = {
+    400: Invalid,
+    401: Unauthorized,
+    403: Forbidden,
+    404: NotFound,
+    409: Conflict,
+    410: Gone,
+    422: Invalid,
+    429: TooManyRequests,
+}
+_SERVER_SIDE = 500
+
+
+def kube_error_class(status: int, reason: str = "") -> type[KubeError]:
+    """Return the class for an HTTP status and a Status object's reason (the reason wins)."""
+    if found := _BY_REASON.get(reason) or _BY_STATUS.get(status):
+        return found
+    return ServerError if status >= _SERVER_SIDE else KubeError
