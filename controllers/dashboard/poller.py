@@ -1,0 +1,158 @@
+"""Looks at one cluster's Ray again and again, and tells when it says something new.
+
+A single lost answer is no news: the last report stands until `TOLERATED` looks in a row failed.
+While Ray's dashboard is silent, the Serve proxies of the pods are asked one by one instead, because
+they may well serve on without their head.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from ray_operator.controllers.dashboard.address import ClusterAddress, PodAddress
+from ray_operator.controllers.dashboard.breaker import Breaker
+from ray_operator.controllers.dashboard.client import ServeClient
+from ray_operator.controllers.dashboard.errors import DashboardError, RejectedError, Trouble
+from ray_operator.controllers.dashboard.observation import Failure, Observation
+from ray_operator.controllers.dashboard.reports import ProxyHealth, ServeReport
+from ray_operator.operator.clock import Clock
+
+TOLERATED = 2
+"""Failed looks in a row that leave the last report standing; three at 2 s are an outage."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How closely a cluster is watched.
+
+    `probes_proxies` asks the Serve proxies themselves, too: only a switch of traffic wants to know.
+    """
+
+    interval: timedelta
+    probes_proxies: bool
+
+
+AT_REST = Pace(timedelta(seconds=5), probes_proxies=False)
+IN_TRANSITION = Pace(timedelta(seconds=2), probes_proxies=True)
+
+
+class Poller:
+    """One cluster's looks.  `look_now` and `change` may be called at any time.
+
+    Args:
+        told: called without arguments after each look that said something new.
+        chance: numbers in [0, 1), for the jitter of the breaker.
+    """
+
+    def __init__(
+        self,
+        client: ServeClient,
+        clock: Clock,
+        told: Callable[[], None],
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self.observation: Observation | None = None
+        self._client = client
+        self._clock = clock
+        self._told = told
+        self._chance = chance
+        self._breaker = Breaker()
+        self._failures = 0
+        self._answered_at: datetime | None = None
+        self._epoch = 0
+        self._wake = asyncio.Event()
+        self._address: ClusterAddress | None = None
+        self._pace = AT_REST
+
+    def change(self, address: ClusterAddress, pace: Pace) -> None:
+        """Say where to look from now on and how often; a new head voids what the old one said."""
+        old = self._address
+        is_faster = pace.interval < self._pace.interval
+        self._address, self._pace = address, pace
+        if old is not None and old.incarnation != address.incarnation:
+            self._breaker = Breaker()
+            self._answered_at = None
+            self.void()
+        elif is_faster:
+            self._wake.set()
+
+    def void(self) -> None:
+        """Forget the last report, and whatever is being asked right now; look again at once."""
+        self._epoch += 1
+        self._failures = 0
+        self.observation = None
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Look until cancelled."""
+        while True:
+            self._wake.clear()
+            await self._look()
+            await self._rest()
+
+    async def _look(self) -> None:
+        address = self._address
+        if address is None or not self._breaker.allows(self._clock.monotonic()):
+            return
+        epoch, asked_at = self._epoch, self._clock.now()
+        seen = await self._ask(address, asked_at)
+        if epoch != self._epoch or seen is None:
+            return  # asked of another head, or before the last submission
+        is_news = not seen.says_the_same_as(self.observation)
+        self.observation = seen
+        if is_news:
+            self._told()
+
+    async def _ask(self, address: ClusterAddress, asked_at: datetime) -> Observation | None:
+        """Return what is to be seen, None while a lost answer is tolerated."""
+        try:
+            report = await self._client.report(address)
+        except (DashboardError, RejectedError) as error:
+            return await self._after_failure(address, asked_at, _failure(error))
+        self._failures = 0
+        self._breaker = self._breaker.after_success()
+        self._answered_at = asked_at
+        probed = _with_healthy_proxy(report, address) if self._pace.probes_proxies else ()
+        proxies = await self._ask_proxies(address, probed)
+        return Observation(asked_at, asked_at, report=report, proxies=proxies)
+
+    async def _after_failure(
+        self, address: ClusterAddress, asked_at: datetime, failure: Failure
+    ) -> Observation | None:
+        self._failures += 1
+        self._breaker = self._breaker.after_failure(self._clock.monotonic(), self._chance())
+        if self.observation is not None and self._failures <= TOLERATED:
+            return None
+        proxies = await self._ask_proxies(address, address.pods)
+        return Observation(asked_at, self._answered_at, failure=failure, proxies=proxies)
+
+    async def _ask_proxies(
+        self, address: ClusterAddress, pods: tuple[PodAddress, ...]
+    ) -> Mapping[str, ProxyHealth]:
+        asked = [self._client.proxy_health(address, pod) for pod in pods]
+        answers = await asyncio.gather(*asked)
+        return {pod.name: answer for pod, answer in zip(pods, answers, strict=True)}
+
+    async def _rest(self) -> None:
+        woken = asyncio.create_task(self._wake.wait(), name="dashboard-woken")
+        slept = asyncio.create_task(self._clock.sleep(self._pace.interval), name="dashboard-slept")
+        try:
+            await asyncio.wait({woken, slept}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (woken, slept):
+                task.cancel()
+
+
+def _with_healthy_proxy(report: ServeReport, address: ClusterAddress) -> tuple[PodAddress, ...]:
+    healthy = {proxy.node_ip for proxy in report.proxies if proxy.is_healthy}
+    return tuple(pod for pod in address.pods if pod.ip in healthy)
+
+
+def _failure(error: DashboardError | RejectedError) -> Failure:
+    match error:
+        case DashboardError():
+            return Failure(error.trouble, error.message)
+        case RejectedError():
+            return Failure(Trouble.SERVER_ERROR, str(error))
