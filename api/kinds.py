@@ -6,6 +6,9 @@ API_GROUP = "ray.io"
 API_VERSION = "v1"
 OLD_API_VERSION = "v1alpha1"
 
+CURRENT_CRD_REVISION = 1
+"""Raised with every change of the CRDs: the operator tells when the cluster has an older one."""
+
 MANAGED_BY_US = "ray.io/kuberay-operator"
 """Value of `spec.managedBy` that names us; it is the peer's, so that manifests need no change."""
 MANAGED_BY_MULTIKUEUE = "kueue.x-k8s.io/multikueue"
