@@ -1,0 +1,1 @@
+"""`make demo`: from nothing to the sample's answers, each step shown as a person types it."""
