@@ -76,3 +76,25 @@ def as_text(value: JsonValue) -> str:
             return ""
         case _:
             return str(value)
+
+
+_LONGEST_QUOTE = 60
+"""Characters of a value that are quoted in a message; enough to recognise it."""
+
+
+def describe(value: JsonValue) -> str:
+    """Say in a few words what a value is, for messages: `the text 'abc'`, `a list`, `nothing`."""
+    match value:
+        case None:
+            return "nothing"
+        case bool():
+            return "true" if value else "false"
+        case int() | float():
+            return f"the number {value}"
+        case str():
+            cut = value if len(value) <= _LONGEST_QUOTE else value[:_LONGEST_QUOTE] + "…"
+            return f"the text {cut!r}"
+        case Mapping():
+            return "an object"
+        case _:
+            return "a list"

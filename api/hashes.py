@@ -1,6 +1,6 @@
 """Hashes that decide whether something must be replaced, and so must not change by accident.
 
-Rules: raycluster.md 7.1 and rayservice.md 3.5.  Each value is `v1:` and the first 32 hexadecimal
+Each value is `v1:` and the first 32 hexadecimal
 digits of a SHA-256.  The prefix is the version of the function: a stored value with another one, or
 made by the peer, can't be compared (`is_comparable`) and is to be written anew, never acted on.
 """

@@ -1,4 +1,4 @@
-"""How many pods a worker group is to have (raycluster.md 6.1)."""
+"""How many pods a worker group is to have."""
 
 from ray_operator.api.documents import JsonObject, get_flag, get_int
 

@@ -1,0 +1,115 @@
+"""YAML that stands as text inside a manifest: parsed into JSON values, with errors for people.
+
+The parser is PyYAML's safe one, as in Ray's own command line, but for three points in which JSON
+differs: dates stay text, keys become text, and what JSON can't hold (sets, binary, infinity) is
+refused.  Depth is bounded before the parser sees the text (deep nesting overflows its stack and
+kills the process), size after aliases are expanded (a few lines can stand for more than any memory
+holds).
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import yaml
+
+from ray_operator.api.documents import JsonValue
+from ray_operator.api.errors import InvalidSpecError
+
+_TIMESTAMP = "tag:yaml.org,2002:timestamp"
+_MOST_VALUES = 100_000
+"""Far above any real text (an object is 1.5 MB at most), far below what would hurt."""
+_DEEPEST = 100
+"""Levels of nesting; Ray's schemas have less than 20."""
+
+
+class _Loader(yaml.CSafeLoader):
+    """PyYAML's safe loader, compiled, without dates."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012  # PyYAML's own class attribute
+        first: [(tag, pattern) for tag, pattern in resolvers if tag != _TIMESTAMP]
+        for first, resolvers in yaml.CSafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
+def parse_yaml(text: str, field: str) -> JsonValue:
+    """Parse one YAML document.
+
+    Raises:
+        InvalidSpecError: the text is no YAML (with line and column), or no JSON can hold it.
+    """
+    try:
+        _check_depth(text, field)
+        # The loader is a safe one: it makes nothing but plain values.
+        loaded = yaml.load(text, Loader=_Loader)  # noqa: S506
+    except yaml.MarkedYAMLError as error:
+        raise InvalidSpecError(field, _explain(error)) from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise InvalidSpecError(field, f"expected YAML, but it can't be read: {error}") from error
+    return _Plainer(field).make(loaded, 0)
+
+
+def _check_depth(text: str, field: str) -> None:
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > _DEEPEST:
+            raise _too_much(field)
+
+
+def _too_much(field: str) -> InvalidSpecError:
+    return InvalidSpecError(
+        field,
+        f"expected at most {_MOST_VALUES} values and {_DEEPEST} levels, found more "
+        "(aliases count each time they are used)",
+    )
+
+
+def _explain(error: yaml.MarkedYAMLError) -> str:
+    mark = error.problem_mark or error.context_mark
+    place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+    context = f" ({error.context})" if error.context else ""
+    return f"expected YAML, but {place}{error.problem or 'it is malformed'}{context}"
+
+
+class _Plainer:
+    """Copies a loaded document into plain JSON values, counting as it goes."""
+
+    def __init__(self, field: str) -> None:
+        self._field = field
+        self._left = _MOST_VALUES
+
+    def make(self, value: Any, depth: int) -> JsonValue:  # noqa: ANN401  # whatever YAML holds
+        self._left -= 1
+        if self._left < 0 or depth > _DEEPEST:
+            raise _too_much(self._field)
+        if value is None or isinstance(value, bool | int | str):
+            return value
+        if isinstance(value, float) and math.isfinite(value):
+            return value
+        if isinstance(value, Mapping):
+            return dict(self._members(value, depth))
+        if isinstance(value, Sequence) and not isinstance(value, bytes):
+            return [self.make(item, depth + 1) for item in value]
+        raise InvalidSpecError(
+            self._field,
+            f"expected what JSON can hold, found {value!r} ({type(value).__name__})",
+        )
+
+    def _members(self, value: Mapping[Any, Any], depth: int) -> Iterator[tuple[str, JsonValue]]:
+        for key, member in value.items():
+            yield self._key(key), self.make(member, depth + 1)
+
+    def _key(self, key: object) -> str:
+        match key:
+            case str():
+                return key
+            case bool():
+                return "true" if key else "false"
+            case None:
+                return "null"
+            case _:
+                return str(key)
