@@ -4,11 +4,38 @@ A reconciler gets a key and returns a `Result`, or raises.  Result to queue, bac
 trace, log context, deadline and the crash guard are here, so that no reconciler mentions them.
 """
 
+import asyncio
+import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
 
+from ray_operator.operator import metrics, tracing
+from ray_operator.operator.clock import Clock
+from ray_operator.operator.errors import (
+    Conflict,
+    Fenced,
+    InvalidSpecError,
+    RayOperatorError,
+)
 from ray_operator.operator.keys import Key
+from ray_operator.operator.logs import Logger, log_context
+from ray_operator.operator.workqueue import QueueShutDown, WorkQueue
+
+log = Logger(__name__)
+
+DEADLINE = timedelta(minutes=2)
+"""Four writes that each wait out their 30 s: a reconcile that takes longer hangs."""
+
+_RESULTS = {
+    "success": "success",
+    "check_again": "requeue_after",
+    "conflict": "error",
+    "invalid": "error",
+    "error": "error",
+}
+"""How a reconcile ends, in our words and in controller-runtime's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,3 +61,115 @@ class Reconciler(Protocol):
             Exception: the key is retried with back-off; `InvalidSpecError` waits for a change.
         """
         ...
+
+
+class Controller:
+    """Runs a reconciler over the keys of a queue, `workers` at a time.
+
+    Args:
+        name: for logs, metrics and traces, e.g. `raycluster`.
+        reconciler: the work.
+        queue: where keys come from; others add to it.
+        workers: how many keys may be in work at once.
+        clock: measures.
+        deadline: a reconcile that takes longer is cut off and counts as failed.
+    """
+
+    def __init__(  # noqa: PLR0913 - all but two have a usual value
+        self,
+        name: str,
+        reconciler: Reconciler,
+        queue: WorkQueue,
+        *,
+        workers: int,
+        clock: Clock,
+        deadline: timedelta = DEADLINE,
+    ) -> None:
+        self.name = name
+        self.queue = queue
+        self._reconciler = reconciler
+        self._workers = workers
+        self._clock = clock
+        self._deadline = deadline
+        self._seconds = metrics.RECONCILE_SECONDS.labels(name)
+        self._results = {result: metrics.RECONCILES.labels(name, result) for result in _RESULTS}
+        self._peer_results = {
+            result: metrics.PEER_RECONCILES.labels(name, result)
+            for result in dict.fromkeys(_RESULTS.values())
+        }
+
+    async def run(self) -> None:
+        """Work until the queue is shut down; keys in work are finished first."""
+        delays = asyncio.create_task(self.queue.run_delays(), name=f"{self.name} delays")
+        try:
+            async with asyncio.TaskGroup() as group:
+                for number in range(self._workers):
+                    group.create_task(self._work(), name=f"{self.name} worker {number}")
+        finally:
+            delays.cancel()
+
+    async def _work(self) -> None:
+        while True:
+            try:
+                key = await self.queue.get()
+            except QueueShutDown:
+                return
+            try:
+                await self._turn(key)
+            finally:
+                self.queue.done(key)
+
+    async def _turn(self, key: Key) -> None:
+        """Reconcile once; whatever goes wrong stays with this key."""
+        context = {
+            "controller": self.name,
+            "namespace": key.namespace,
+            "name": key.name,
+            "reconcile_id": secrets.token_hex(4),
+        }
+        started = self._clock.monotonic()
+        with log_context(**context):
+            try:
+                with tracing.span("reconcile", **context):
+                    async with asyncio.timeout(self._deadline.total_seconds()):
+                        result = await self._reconciler.reconcile(key)
+            except Exception as error:  # noqa: BLE001 - the crash guard: one key must not stop the others
+                ended = self._failed(key, error)
+            else:
+                ended = self._succeeded(key, result)
+        self._seconds.observe(self._clock.monotonic() - started)
+        self._results[ended].inc()
+        self._peer_results[_RESULTS[ended]].inc()
+
+    def _succeeded(self, key: Key, result: Result) -> str:
+        self.queue.forget(key)
+        if result.check_again is None:
+            return "success"
+        self.queue.add_after(key, result.check_again)
+        return "check_again"
+
+    def _failed(self, key: Key, error: Exception) -> str:
+        if isinstance(error, InvalidSpecError):
+            self.queue.forget(key)
+            log.warning("the object can't be used as it is written", error=str(error))
+            return "invalid"
+        retry_in = self.queue.add_rate_limited(key).total_seconds()
+        causes = _causes(error)
+        if all(isinstance(cause, Conflict | Fenced) for cause in causes):
+            # Someone else was faster, or leads now: no fault, and the cache will tell.
+            log.debug("reconcile met a newer object", error=str(error))
+            return "conflict"
+        expected = all(isinstance(cause, RayOperatorError) for cause in causes)
+        text = "; ".join(_describe(cause) for cause in causes)
+        log.error("reconcile failed", trace=not expected, error=text, retry_in_seconds=retry_in)
+        return "error"
+
+
+def _causes(error: Exception) -> Sequence[Exception]:
+    if not isinstance(error, ExceptionGroup):
+        return (error,)
+    return [cause for member in error.exceptions for cause in _causes(member)]
+
+
+def _describe(error: Exception) -> str:
+    return str(error) or type(error).__name__

@@ -12,6 +12,7 @@
     │   ├── TooManyRequests    429        after the retries that `kube.py` allows
     │   ├── ServerError        5xx        after the retries that `kube.py` allows
     │   ├── Unreachable        -          time-out or lost connection: the outcome is unknown
+    │   │   └── NotSent        -          no connection: certainly without effect
     │   └── Fenced             -          not sent: this process may no longer lead
     ├── InvalidSpecError       what the user wrote is wrong; not retried
     ├── RayUnreachableError    Ray's dashboard did not answer, or not sensibly
@@ -94,6 +95,10 @@ class Unreachable(KubeError):
     """No answer: whether the request took effect is unknown."""
 
 
+class NotSent(Unreachable):
+    """No connection came about: the request certainly had no effect."""
+
+
 class Fenced(KubeError):
     """A write was held back because the leadership's renew deadline has passed."""
 
@@ -118,6 +123,14 @@ class RayUnreachableError(RayOperatorError):
 
 class SettingsError(RayOperatorError):
     """A flag, the configuration file or the environment is wrong; the message says which."""
+
+
+def is_outcome_unknown(error: Exception) -> bool:
+    """Tell whether a write that ended in `error` may have taken effect all the same.
+
+    A 5xx counts: etcd's answer may have been lost after it had written.
+    """
+    return isinstance(error, Unreachable | ServerError) and not isinstance(error, NotSent)
 
 
 _BY_REASON: Mapping[str, type[KubeError]] = {

@@ -1,56 +1,211 @@
-"""The API server over HTTP: the only importer of `kubernetes`."""
+"""The API server over HTTP; the only importer of the official client.
 
-from collections.abc import AsyncIterator
+Taken from the official client: configuration (in-cluster, kubeconfig, exec plugins), TLS and the
+aiohttp session.  Not taken: its generated models and `*Api` classes, which cost 0.3 ms a read and
+1 ms a write against 0.15 ms for bytes and orjson, and 30 MB to import.
+
+Retries of requests are here and nowhere else: bounded, honouring Retry-After, and only for what
+may be sent twice.  A create is retried only if the server said that it did nothing (429).
+
+One `Kube` belongs to one event loop.  Writes pass a *fence* at the last moment before their bytes
+leave, so that a process that lost its Lease while it was frozen or waiting cannot write.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
-from ray_operator.operator.documents import JsonObject, JsonValue
+import aiohttp
+from kubernetes.aio.client.configuration import Configuration
+from kubernetes.aio.client.rest import RESTClientObject
+from kubernetes.aio.config.config_exception import ConfigException
+from kubernetes.aio.config.incluster_config import (
+    SERVICE_CERT_FILENAME,
+    SERVICE_TOKEN_FILENAME,
+    InClusterConfigLoader,
+)
+from kubernetes.aio.config.kube_config import load_kube_config
+from yarl import URL
+
+from ray_operator.operator import metrics, tracing
+from ray_operator.operator.clock import Clock
+from ray_operator.operator.documents import (
+    JsonObject,
+    JsonValue,
+    decode,
+    encode,
+    get_object,
+    get_objects,
+    get_text,
+)
+from ray_operator.operator.errors import (
+    Fenced,
+    NotFound,
+    SettingsError,
+    Unauthorized,
+    Unreachable,
+)
 from ray_operator.operator.keys import Key
-from ray_operator.operator.resources import Resource
+from ray_operator.operator.limiter import Limiter
+from ray_operator.operator.resources import SUBJECT_REVIEWS, Resource
+from ray_operator.operator.retries import retrying
+from ray_operator.operator.wire import (
+    Call,
+    Page,
+    RawAnswer,
+    WatchEvent,
+    WatchRequest,
+    Written,
+    carries_resource_version,
+    keepalive_socket,
+    raise_for_status,
+    read_bounded,
+    read_event,
+    read_lines,
+    read_warnings,
+    transport_errors_as_ours,
+)
+
+CONNECTIONS = 64
+"""Requests at once. More don't go faster (one core), fewer mean TLS handshakes of 1.6 ms each."""
+
+CONNECT_TIMEOUT = timedelta(seconds=5)
+REQUEST_TIMEOUT = timedelta(seconds=30)
+"""The API server's own limit for admission webhooks is 30 s; beyond it nothing comes any more."""
+
+TOKEN_LIFE = timedelta(seconds=60)
+"""How long a ServiceAccount token is used before its file is read again (the kubelet replaces it
+at 80 % of its life, at least 10 minutes before its end)."""
+
+_HEADERS: Mapping[str, str] = {
+    "Accept": "application/json",
+    # Decompressing costs more than it saves between two machines of one cluster.
+    "Accept-Encoding": "identity",
+    "User-Agent": "ray-operator",
+}
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
-    """A piece of a list; `resource_version` is where a watch may start after the last page."""
+class KubeOptions:
+    """How to connect. Without `kubeconfig`: in-cluster if `in_cluster`, else the default file."""
 
-    items: tuple[JsonObject, ...]
-    resource_version: str
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """The object after a write, and what the API server warned of."""
-
-    document: JsonObject
-    warnings: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class RawAnswer:
-    """Any HTTP answer, not judged."""
-
-    status: int
-    body: bytes
-    content_type: str = ""
+    kubeconfig: Path | None = None
+    in_cluster: bool = False
+    qps: float = 0.0
+    burst: int = 1
 
 
 class Kube:
-    """One connection pool to one API server. Belongs to one event loop."""
+    """One connection pool to one API server. Made by `connect`, ended by `close`."""
+
+    def __init__(self, credentials: "_Credentials", limiter: Limiter, clock: Clock) -> None:
+        self._credentials = credentials
+        self._limiter = limiter
+        self._clock = clock
+        self._may_write: Callable[[], bool] = lambda: True
+        transport = _Transport(credentials.configuration)
+        self._short = transport.open_session(CONNECTIONS, self._fence_trace())
+        # Watches and proxied calls are bounded by who makes them, and must not keep writes waiting.
+        self._long = transport.open_session(0)
+        self._base = credentials.configuration.host.rstrip("/")
+        self._extra = transport.request_options()
+
+    @classmethod
+    async def connect(cls, options: KubeOptions, clock: Clock) -> "Kube":
+        """Read the configuration and open the pools; nothing is sent yet.
+
+        Raises:
+            SettingsError: there is no usable configuration.
+        """
+        credentials = _Credentials(options, clock)
+        await credentials.load()
+        return cls(credentials, Limiter(options.qps, options.burst, clock), clock)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._short.close()
+        await self._long.close()
+
+    def fence(self, may_write: Callable[[], bool]) -> None:
+        """Ask `may_write` right before each write leaves; if it says no, `Fenced` is raised."""
+        self._may_write = may_write
+
+    # -- reads
 
     async def get(self, resource: Resource, key: Key) -> JsonObject:
         """Read one object, past every cache."""
-        raise NotImplementedError
+        return await self._read(Call("get", str(resource), "GET", resource.path(*key)))
 
-    def list_pages(
+    async def get_path(self, path: str) -> JsonObject:
+        """Read a document that is no object: `/version`, or a group's discovery."""
+        return await self._read(Call("get", "nonresource", "GET", path))
+
+    async def list_pages(
         self, resource: Resource, *, namespace: str = "", selector: str = "", limit: int = 100
     ) -> AsyncIterator[Page]:
-        """Read a collection piece by piece."""
-        raise NotImplementedError
+        """Read a collection piece by piece: memory is bounded by a page.
 
-    async def create(self, resource: Resource, manifest: JsonObject) -> Written:
-        """Create an object in the namespace that its metadata names."""
-        raise NotImplementedError
+        Raises:
+            Gone: the list changed too much meanwhile; begin again.
+        """
+        query = {"limit": str(limit)}
+        if selector:
+            query["labelSelector"] = selector
+        while True:
+            path = resource.path(namespace)
+            page = await self._read(Call("list", str(resource), "GET", path, dict(query)))
+            metadata = get_object(page, "metadata")
+            yield Page(get_objects(page, "items"), get_text(metadata, "resourceVersion"))
+            query["continue"] = get_text(metadata, "continue")
+            if not query["continue"]:
+                return
+
+    async def watch(self, request: WatchRequest) -> AsyncIterator[WatchEvent]:
+        """Follow a collection until the server ends the stream; not retried here.
+
+        Raises:
+            Gone: the resource version is too old, in whichever of its forms the server says so.
+            Unreachable: the stream broke, fell silent, or holds what is no JSON.
+        """
+        call = request.call()
+        timeout = aiohttp.ClientTimeout(
+            sock_connect=CONNECT_TIMEOUT.total_seconds(), sock_read=request.idle.total_seconds()
+        )
+        await self._limiter.wait()
+        with transport_errors_as_ours(call):
+            async with await self._open(self._long, call, timeout) as response:
+                await raise_for_status(call, response)
+                request.heard()
+                async for line in read_lines(response.content, request.heard):
+                    yield read_event(call, line)
+
+    # -- writes
+
+    async def create(
+        self, resource: Resource, manifest: JsonObject, *, repeatable: bool = False
+    ) -> Written:
+        """Create an object in the namespace that its metadata names.
+
+        `repeatable` allows retries after an unknown outcome, for callers who don't mind
+        `AlreadyExists`.
+        """
+        path = resource.path(get_text(get_object(manifest, "metadata"), "namespace"))
+        query = {"fieldValidation": "Warn"}
+        body = encode(manifest)
+        return await self._ask(
+            Call("create", str(resource), "POST", path, query, body, repeatable=repeatable)
+        )
+
+    async def replace(self, resource: Resource, key: Key, document: JsonObject) -> Written:
+        """Put a whole object; the resourceVersion in it must be the current one."""
+        path = resource.path(*key)
+        body = encode(document)
+        return await self._ask(
+            Call("update", str(resource), "PUT", path, body=body, repeatable=False)
+        )
 
     async def patch(
         self,
@@ -62,7 +217,16 @@ class Kube:
         kind: Literal["merge", "json"] = "merge",
     ) -> Written:
         """Change an object by a merge patch (an object) or a JSON patch (an array)."""
-        raise NotImplementedError
+        call = Call(
+            verb="patch",
+            resource=f"{resource}/{subresource}" if subresource else str(resource),
+            method="PATCH",
+            path=resource.path(*key, subresource),
+            body=encode(patch),
+            content_type=f"application/{'merge' if kind == 'merge' else 'json'}-patch+json",
+            repeatable=kind == "merge" and not carries_resource_version(patch),
+        )
+        return await self._ask(call)
 
     async def delete(
         self,
@@ -72,10 +236,35 @@ class Kube:
         uid: str | None = None,
         grace: timedelta | None = None,
     ) -> None:
-        """Delete an object, its children in the background."""
-        raise NotImplementedError
+        """Delete an object, its children in the background.
 
-    async def raw(
+        Raises:
+            Conflict: the object has another UID.
+        """
+        options: dict[str, JsonValue] = {"propagationPolicy": "Background"}
+        if uid is not None:
+            options["preconditions"] = {"uid": uid}
+        if grace is not None:
+            options["gracePeriodSeconds"] = round(grace.total_seconds())
+        path = resource.path(*key)
+        await self._ask(Call("delete", str(resource), "DELETE", path, body=encode(options)))
+
+    async def delete_collection(self, resource: Resource, namespace: str, selector: str) -> None:
+        """Delete what `selector` matches in one namespace.
+
+        Raises:
+            ValueError: namespace or selector is empty, which would delete everything.
+        """
+        if not namespace or not selector:
+            raise ValueError("a collection is deleted by namespace and selector only")
+        path = resource.path(namespace)
+        body = encode({"propagationPolicy": "Background"})
+        query = {"labelSelector": selector}
+        await self._ask(Call("deletecollection", str(resource), "DELETE", path, query, body))
+
+    # -- anything else
+
+    async def raw(  # noqa: PLR0913 - the parts of an HTTP request
         self,
         method: str,
         path: str,
@@ -83,10 +272,229 @@ class Kube:
         body: bytes | None = None,
         timeout: timedelta,  # noqa: ASYNC109 - a bound on the whole exchange, part of the request
         content_type: str = "application/json",
+        headers: Mapping[str, str] | None = None,
     ) -> RawAnswer:
         """Ask anything (the proxy to a Service or pod): no retry, no rate limit, no judgement.
 
         Raises:
-            Unreachable: there was no answer.
+            Unreachable: there was no answer, or one of more than 16 MiB.
         """
-        raise NotImplementedError
+        call = Call("proxy", "proxy", method, path, body=body, content_type=content_type)
+        total = aiohttp.ClientTimeout(
+            total=timeout.total_seconds(), sock_connect=CONNECT_TIMEOUT.total_seconds()
+        )
+        with tracing.span("proxy", method=method, path=path), transport_errors_as_ours(call):
+            async with await self._open(self._long, call, total, headers) as response:
+                answer = await read_bounded(response)
+                return RawAnswer(response.status, answer, response.content_type)
+
+    async def check_access(self) -> str:
+        """Make sure that requests are authenticated; return as whom ("" if the server can't say).
+
+        Releases of the official client have gone out that sent no Authorization header at all.
+
+        Raises:
+            Unauthorized: there are no credentials, or they are refused.
+            Unreachable: there is no API server.
+        """
+        if not await self._credentials.are_present():
+            raise Unauthorized(
+                "there is neither a token nor a client certificate to show to the API server"
+            )
+        try:
+            review = await self.create(
+                SUBJECT_REVIEWS,
+                {"apiVersion": SUBJECT_REVIEWS.api_version, "kind": SUBJECT_REVIEWS.kind},
+                repeatable=True,
+            )
+        except NotFound:  # Kubernetes before 1.27 lacks it
+            await self.get_path("/api")
+            return ""
+        return get_text(get_object(review.document, "status", "userInfo"), "username")
+
+    # -- how a request is sent
+
+    async def _read(self, call: Call) -> JsonObject:
+        return (await self._ask(call)).document
+
+    async def _ask(self, call: Call) -> Written:
+        """Send, with retries; return a successful answer."""
+        with tracing.span("api", verb=call.verb, resource=call.resource):
+            return await retrying(call, self._clock)(self._attempt, call)
+
+    async def _attempt(self, call: Call) -> Written:
+        await self._limiter.wait()
+        self._check_fence(call)
+        started = self._clock.monotonic()
+        try:
+            with transport_errors_as_ours(call):
+                async with await self._open(self._short, call, _WHOLE) as response:
+                    await raise_for_status(call, response)
+                    document = decode(await response.read())
+                    return Written(document, read_warnings(response))
+        except Unreachable:
+            _count(call, 0)
+            raise
+        finally:
+            seconds = self._clock.monotonic() - started
+            metrics.API_REQUEST_SECONDS.labels(call.verb, call.resource).observe(seconds)
+
+    async def _open(
+        self,
+        session: aiohttp.ClientSession,
+        call: Call,
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's own time-outs
+        headers: Mapping[str, str] | None = None,
+    ) -> aiohttp.ClientResponse:
+        """Send once; after a 401, once more with credentials that were read again."""
+        shown = await self._credentials.header()
+        response = await self._send(session, call, timeout, {**(headers or {}), **shown})
+        if response.status != 401:  # noqa: PLR2004 - HTTP's number says it best
+            return response
+        renewed = await self._credentials.renew(shown)
+        if call.verb == "proxy" and renewed == shown:
+            return response  # it is Ray that refuses: the caller shall see it
+        response.release()
+        return await self._send(session, call, timeout, {**(headers or {}), **renewed})
+
+    async def _send(
+        self,
+        session: aiohttp.ClientSession,
+        call: Call,
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's own time-outs
+        headers: Mapping[str, str],
+    ) -> aiohttp.ClientResponse:
+        url = URL(f"{self._base}{call.path}", encoded=True)
+        response = await session.request(
+            call.method,
+            url.with_query(call.query) if call.query else url,
+            data=call.body,
+            headers={"Content-Type": call.content_type, **_HEADERS, **headers},
+            timeout=timeout,
+            allow_redirects=False,
+            trace_request_ctx=call,
+            **self._extra,
+        )
+        _count(call, response.status)
+        return response
+
+    def _check_fence(self, call: Call) -> None:
+        if call.is_write and not self._may_write():
+            raise Fenced(f"{call}: not sent, because this process may no longer lead")
+
+    def _fence_trace(self) -> aiohttp.TraceConfig:
+        """Return hooks that run right before the head, and right before the body, are written.
+
+        A request may wait for a connection for seconds, and between head and body the event loop
+        turns once: a busy task may hold it there for long.
+        """
+
+        async def check(_session: object, context: Any, _parameters: object) -> None:  # noqa: ANN401 - aiohttp's namespace
+            self._check_fence(context.trace_request_ctx)
+
+        trace = aiohttp.TraceConfig()
+        trace.on_request_headers_sent.append(check)
+        trace.on_request_chunk_sent.append(check)
+        return trace
+
+
+_WHOLE = aiohttp.ClientTimeout(
+    total=REQUEST_TIMEOUT.total_seconds(), sock_connect=CONNECT_TIMEOUT.total_seconds()
+)
+
+
+def _count(call: Call, status: int) -> None:
+    metrics.API_REQUESTS.labels(call.verb, call.resource, str(status)).inc()
+
+
+class _Credentials:
+    """The official client's configuration, read again when a token ages or is refused."""
+
+    def __init__(self, options: KubeOptions, clock: Clock) -> None:
+        self.configuration: Any = Configuration(
+            client_session_kwargs={
+                # Proxies of the environment are for the outside world; asking for them costs
+                # 0.1 ms a request.
+                "trust_env": False,
+                "cookie_jar": aiohttp.DummyCookieJar(),
+            }
+        )
+        self._options = options
+        self._clock = clock
+        self._loaded = 0.0
+        self._renewing = asyncio.Lock()
+
+    async def load(self) -> None:
+        """Read token, certificates and address.
+
+        Raises:
+            SettingsError: there is no usable configuration.
+        """
+        try:
+            await self._load()
+        except (ConfigException, OSError, TypeError, KeyError) as error:
+            # The loader indexes into what may be no kubeconfig at all, hence the last two.
+            raise SettingsError(f"no usable configuration for the API server: {error}") from error
+        self._loaded = self._clock.monotonic()
+
+    async def _load(self) -> None:
+        in_cluster: Any = InClusterConfigLoader
+        from_file: Any = load_kube_config
+        file = self._options.kubeconfig
+        if self._options.in_cluster and file is None:
+            loader = in_cluster(SERVICE_TOKEN_FILENAME, SERVICE_CERT_FILENAME, False)  # noqa: FBT003 - we renew the token
+            loader.load_and_set(self.configuration)
+        else:
+            await from_file(
+                str(file) if file else None,
+                client_configuration=self.configuration,
+                persist_config=False,
+            )
+
+    async def header(self) -> Mapping[str, str]:
+        """Return the Authorization header; empty if only a certificate identifies us."""
+        age = self._clock.monotonic() - self._loaded
+        if self._options.in_cluster and age > TOKEN_LIFE.total_seconds():
+            await self.load()
+        key = await self.configuration.get_api_key_with_prefix("BearerToken")
+        return {"Authorization": key.strip()} if key else {}
+
+    async def renew(self, refused: Mapping[str, str]) -> Mapping[str, str]:
+        """Return the header to use instead of the one that was refused."""
+        async with self._renewing:
+            if await self.header() == refused:
+                await self.load()
+            return await self.header()
+
+    async def are_present(self) -> bool:
+        """Tell whether there is anything to show to the API server."""
+        return bool(await self.header() or self.configuration.cert_file)
+
+
+class _Transport(RESTClientObject):
+    """The official transport, with sockets that notice a dead peer."""
+
+    def open_session(
+        self, connections: int, trace: aiohttp.TraceConfig | None = None
+    ) -> aiohttp.ClientSession:
+        """Open a pool of so many connections; 0 is unlimited."""
+        self.maxsize = connections
+        self.configuration.trace_configs = [trace] if trace else None
+        return self._create_pool_manager()
+
+    def request_options(self) -> dict[str, Any]:
+        """Return what a kubeconfig may ask for each request: proxy and TLS name."""
+        options = {
+            "proxy": self.proxy,
+            "proxy_headers": self.proxy_headers,
+            "server_hostname": self.configuration.tls_server_name,
+        }
+        return {name: value for name, value in options.items() if value}
+
+    def _create_connector(self) -> aiohttp.TCPConnector:
+        return aiohttp.TCPConnector(
+            limit=self.maxsize,
+            ssl=self.ssl_context,
+            keepalive_timeout=60,
+            socket_factory=keepalive_socket,
+        )

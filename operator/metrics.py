@@ -1,0 +1,122 @@
+"""Every metric of the process, declared in one place.
+
+Ours carry the prefix `ray_operator_`; labels come from closed sets, never from names, UIDs or
+messages.  Two series are served under the names that dashboards for controller-runtime expect.
+The `kuberay_*` series, which do carry names, are collected from the caches at scrape time by the
+controllers, which register a collector with `REGISTRY`.
+"""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+REGISTRY = CollectorRegistry()
+"""Our own, so that nothing that a library registers globally is served by accident."""
+
+_FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+"""Seconds: from one cached look to a call that timed out."""
+_SLOW = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 3600)
+"""Seconds: from pods that start at once to an image of 20 GB."""
+
+
+def _counter(name: str, text: str, *labels: str) -> Counter:
+    return Counter(name, text, labels, registry=REGISTRY)
+
+
+def _gauge(name: str, text: str, *labels: str) -> Gauge:
+    return Gauge(name, text, labels, registry=REGISTRY)
+
+
+def _fast(name: str, text: str, *labels: str) -> Histogram:
+    return Histogram(name, text, labels, buckets=_FAST, registry=REGISTRY)
+
+
+def _slow(name: str, text: str, *labels: str) -> Histogram:
+    return Histogram(name, text, labels, buckets=_SLOW, registry=REGISTRY)
+
+
+RECONCILES = _counter(
+    "ray_operator_reconcile_total",
+    "Reconciles by how they ended: success, check_again, conflict, invalid or error.",
+    "controller",
+    "result",
+)
+RECONCILE_SECONDS = _fast(
+    "ray_operator_reconcile_seconds", "Time from taking a key to letting go of it.", "controller"
+)
+QUEUE_DEPTH = _gauge("ray_operator_queue_depth", "Keys that wait for a worker.", "controller")
+QUEUE_WAIT_SECONDS = _fast(
+    "ray_operator_queue_wait_seconds", "Time that a key waited for a worker.", "controller"
+)
+QUEUE_RETRIES = _counter(
+    "ray_operator_queue_retries_total", "Keys put back with a back-off.", "controller"
+)
+API_REQUESTS = _counter(
+    "ray_operator_api_requests_total",
+    "Requests to the API server by HTTP status; code 0 had no answer.",
+    "verb",
+    "resource",
+    "code",
+)
+API_REQUEST_SECONDS = _fast(
+    "ray_operator_api_request_seconds", "Time until the answer was read.", "verb", "resource"
+)
+WATCH_AGE_SECONDS = _gauge(
+    "ray_operator_watch_age_seconds",
+    "Time since the last byte of the watch; above 160 the cache may be stale.",
+    "resource",
+)
+RELISTS = _counter(
+    "ray_operator_relists_total",
+    "Full lists by cause: start, expired (410), fruitless (empty streams) or error.",
+    "resource",
+    "cause",
+)
+LOOP_LAG_SECONDS = _gauge(
+    "ray_operator_loop_lag_seconds", "How late the event loop woke at its last heartbeat."
+)
+LEADER = _gauge("ray_operator_leader", "1 while this process holds the Lease, else 0.")
+TASK_DEATHS = _counter(
+    "ray_operator_task_deaths_total", "Background tasks that failed and were restarted."
+)
+EVENTS_DROPPED = _counter(
+    "ray_operator_events_dropped_total", "Events lost because too many were waiting."
+)
+CRD_OUTDATED = _gauge(
+    "ray_operator_crd_outdated", "1 if the installed CRD is older than this operator.", "kind"
+)
+RAY_REQUESTS = _counter(
+    "ray_operator_ray_requests_total", "Requests to Ray by outcome.", "call", "outcome"
+)
+RAY_REQUEST_SECONDS = _fast(
+    "ray_operator_ray_request_seconds", "Time until Ray's answer was read.", "call"
+)
+BREAKER_OPEN = _gauge(
+    "ray_operator_breaker_open", "Clusters whose dashboard is left alone for now."
+)
+CLUSTER_READY_SECONDS = _slow(
+    "ray_operator_cluster_ready_seconds", "RayCluster: from creation to ready."
+)
+JOB_START_SECONDS = _slow(
+    "ray_operator_job_start_seconds", "RayJob: from creation to the running job."
+)
+JOBS_FINISHED = _counter("ray_operator_jobs_finished_total", "Finished RayJobs.", "outcome")
+SERVICE_READY_SECONDS = _slow(
+    "ray_operator_service_ready_seconds", "RayService: from creation to ready."
+)
+SERVICE_SWITCH_SECONDS = _slow(
+    "ray_operator_service_switch_seconds", "RayService: from a new cluster to its traffic."
+)
+SERVICE_UPGRADES = _counter(
+    "ray_operator_service_upgrades_total", "RayService upgrades.", "strategy", "outcome"
+)
+PEER_RECONCILES = _counter(
+    "controller_runtime_reconcile_total",
+    "Reconciles under controller-runtime's name: success, requeue_after or error.",
+    "controller",
+    "result",
+)
+PEER_QUEUE_DEPTH = _gauge("workqueue_depth", "Waiting keys under client-go's name.", "name")
+
+
+def render() -> bytes:
+    """Write all series in Prometheus' text format; safe in any thread."""
+    return generate_latest(REGISTRY)
