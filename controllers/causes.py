@@ -41,17 +41,8 @@ def pod_cause(pod: PodView) -> Cause | None:
     """Return what keeps `pod` from running; `None` if nothing does or nothing is known yet."""
     if pod.is_ready or pod.is_terminating:
         return None
-    if pod.reason == "Evicted":
-        return Cause("Evicted", _cut(pod.message))
-    if pod.reason == "NodeLost" or (pod.ready is not None and pod.ready.reason == "NodeLost"):
-        return Cause("NodeLost", pod.node)
-    if cause := _container_cause(pod.containers):
-        return cause
-    if pod.scheduled is not None and pod.scheduled.status == "False":
-        return Cause(pod.scheduled.reason or "Unschedulable", _cut(pod.scheduled.message))
-    if pod.phase == FAILED:
-        return Cause(pod.reason or "Failed", _cut(pod.message))
-    return None
+    found = (look(pod) for look in (_eviction, _lost_node, _container_cause, _scheduling, _failure))
+    return next((cause for cause in found if cause is not None), None)
 
 
 def summarize(causes: Iterable[Cause]) -> str:
@@ -61,23 +52,46 @@ def summarize(causes: Iterable[Cause]) -> str:
     return "; ".join(f"{count}x {text}" for text, count in ranked[:TOP_CAUSES])
 
 
-def _container_cause(containers: Iterable[ContainerState]) -> Cause | None:
-    found = (_cause_of(container) for container in containers)
+def _eviction(pod: PodView) -> Cause | None:
+    return Cause("Evicted", _cut(pod.message)) if pod.reason == "Evicted" else None
+
+
+def _lost_node(pod: PodView) -> Cause | None:
+    reasons = {pod.reason, pod.ready.reason if pod.ready else ""}
+    return Cause("NodeLost", pod.node) if "NodeLost" in reasons else None
+
+
+def _scheduling(pod: PodView) -> Cause | None:
+    if pod.scheduled is None or pod.scheduled.status != "False":
+        return None
+    return Cause(pod.scheduled.reason or "Unschedulable", _cut(pod.scheduled.message))
+
+
+def _failure(pod: PodView) -> Cause | None:
+    return Cause(pod.reason or "Failed", _cut(pod.message)) if pod.phase == FAILED else None
+
+
+def _container_cause(pod: PodView) -> Cause | None:
+    found = (_waiting(container) or _ended(container) for container in pod.containers)
     return next((cause for cause in found if cause is not None), None)
 
 
-def _cause_of(container: ContainerState) -> Cause | None:
+def _waiting(container: ContainerState) -> Cause | None:
     reason = container.waiting_reason
     if reason in _IMAGE_REASONS:
         named = reason if reason == "InvalidImageName" else "ImagePullBackOff"
         return Cause(named, container.image, container.name)
     if reason in _CONFIG_REASONS:
         return Cause(reason, _cut(container.waiting_message), container.name)
+    return None
+
+
+def _ended(container: ContainerState) -> Cause | None:
     if "OOMKilled" in {container.terminated_reason, container.last_reason}:
         return Cause("OOMKilled", container.name, container.name)
     if container.is_init and _is_failing(container):
         return Cause("InitContainerFailing", _exit_text(container), container.name)
-    if reason == "CrashLoopBackOff" or (not container.is_init and _is_failing(container)):
+    if container.waiting_reason == "CrashLoopBackOff" or _is_failing(container):
         return Cause("CrashLoopBackOff", _exit_text(container), container.name)
     if container.is_terminated and container.exit_code:
         return Cause(container.terminated_reason or "Error", _exit_text(container), container.name)

@@ -1,25 +1,28 @@
 """A RayCluster in our own words: what builders and policies may know of one.
 
-`read_cluster` is the only place that knows the paths of a RayClusterSpec.  It applies the operator's
-defaults in memory (nothing is written back): absent parameters are empty, their values are text,
-`numOfHosts: 0` counts as 1.  It never fails: a spec is judged by `ray_operator.api.validation` first,
-and status must be computable for what is invalid, too.
+`read_cluster` is the only place that knows the paths of a RayClusterSpec.  It applies the
+operator's defaults in memory (nothing is written back): absent parameters are empty, their values
+are text, `numOfHosts: 0` counts as 1.  It never fails: a spec is judged by
+`ray_operator.api.validation` first, and a status must be computable for an invalid one, too.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Literal
 
 from ray_operator.api import annotations, labels, names
+from ray_operator.api.documents import as_text
+from ray_operator.api.hashes import head_pod_hash, spec_hash, worker_pod_hash
 from ray_operator.api.kinds import RAY_CLUSTER, RAY_JOB, RAY_SERVICE
+from ray_operator.api.scaling import MOST_REPLICAS, desired_replicas, hosts_of
 from ray_operator.api.versions import is_at_least
 from ray_operator.controllers.manifests.ports import GCS_SERVER, Port, infer_ports, param_port
 from ray_operator.operator.documents import (
     JsonObject,
-    JsonValue,
     get_flag,
     get_int,
+    get_items,
     get_object,
     get_objects,
     get_text,
@@ -28,7 +31,6 @@ from ray_operator.operator.documents import (
 
 Origin = Literal["RayCluster", "RayJob", "RayService"]
 
-INT32_MAX = 2**31 - 1
 AUTOSCALER_V2_SINCE = "2.47"
 """From this release Ray runs its second autoscaler unless told otherwise."""
 
@@ -88,28 +90,26 @@ class Group:
 class WorkerGroup(Group):
     """A group of workers: replicas of one or several hosts each."""
 
-    replicas: int | None = None
-    min_replicas: int | None = None
-    max_replicas: int | None = None
+    desired_replicas: int = 0
+    """How many replicas there are to be: `replicas` within its bounds, none while suspended."""
+    min_replicas: int = 0
+    max_replicas: int = MOST_REPLICAS
     hosts: int = 1
     is_suspended: bool = False
     workers_to_delete: frozenset[str] = frozenset()
 
     @property
-    def desired_replicas(self) -> int:
-        """How many replicas there are to be (raycluster.md 6.1)."""
-        if self.is_suspended:
-            return 0
-        low = self.min_replicas or 0
-        high = INT32_MAX if self.max_replicas is None else self.max_replicas
-        if self.replicas is None or self.replicas < low:
-            return low
-        return min(self.replicas, high)
-
-    @property
     def desired_pods(self) -> int:
         """How many pods there are to be."""
         return self.desired_replicas * self.hosts
+
+
+@dataclass(frozen=True, slots=True)
+class Stamps:
+    """Hashes of what pods are made from: of the whole spec, and of each group by its name."""
+
+    spec: str = ""
+    pods: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +125,7 @@ class Cluster:
     annotations: Mapping[str, str] = field(default_factory=dict)
     generation: int = 0
     spec: JsonObject = field(default_factory=dict)
+    stamps: Stamps = field(default_factory=Stamps)
     serve_port: int | None = None
     """The port of the Serve configuration; known for the clusters of a RayService only."""
 
@@ -364,57 +365,41 @@ def _head(raw: JsonObject) -> Group:
     return Group(
         name=labels.HEAD_GROUP,
         template=get_object(raw, "template"),
-        start_params=_start_params(raw),
-        resources=_texts(get_object(raw, "resources")),
+        start_params=_texts(raw, "rayStartParams"),
+        resources=_texts(raw, "resources"),
         labels=get_texts(raw, "labels"),
     )
+
+
+def stamped(cluster: Cluster) -> Cluster:
+    """Return the cluster with the hashes of its spec, which cost more than reading it."""
+    groups = get_objects(cluster.spec, "workerGroupSpecs")
+    pods = {get_text(group, "groupName"): worker_pod_hash(cluster.spec, group) for group in groups}
+    pods[labels.HEAD_GROUP] = head_pod_hash(cluster.spec)
+    return replace(cluster, stamps=Stamps(spec_hash(cluster.spec), pods))
 
 
 def _worker_group(raw: JsonObject) -> WorkerGroup:
     strategy = get_object(raw, "scaleStrategy")
-    to_delete = strategy.get("workersToDelete")
     return WorkerGroup(
         name=get_text(raw, "groupName"),
         template=get_object(raw, "template"),
-        start_params=_start_params(raw),
-        resources=_texts(get_object(raw, "resources")),
+        start_params=_texts(raw, "rayStartParams"),
+        resources=_texts(raw, "resources"),
         labels=get_texts(raw, "labels"),
-        replicas=_optional_int(raw, "replicas"),
-        min_replicas=_optional_int(raw, "minReplicas"),
-        max_replicas=_optional_int(raw, "maxReplicas"),
-        hosts=max(1, get_int(raw, "numOfHosts", 1)),
+        desired_replicas=desired_replicas(raw),
+        min_replicas=get_int(raw, "minReplicas"),
+        max_replicas=get_int(raw, "maxReplicas", MOST_REPLICAS),
+        hosts=hosts_of(raw),
         is_suspended=get_flag(raw, "suspend"),
-        workers_to_delete=frozenset(
-            name
-            for name in (to_delete if isinstance(to_delete, list) else ())
-            if isinstance(name, str)
-        ),
+        workers_to_delete=frozenset(map(str, get_items(strategy, "workersToDelete"))),
     )
 
 
-def _start_params(raw: JsonObject) -> dict[str, str]:
-    return _texts(get_object(raw, "rayStartParams"))
-
-
-def _texts(raw: JsonObject) -> dict[str, str]:
+def _texts(raw: JsonObject, key: str) -> dict[str, str]:
     """Stringify the values, as users write ports and switches without quotes."""
-    return {key: as_text(value) for key, value in raw.items() if value is not None}
-
-
-def as_text(value: JsonValue) -> str:
-    """Write a scalar as `ray start` reads it: `true`/`false`, the shortest decimal."""
-    match value:
-        case bool():
-            return "true" if value else "false"
-        case float() if value.is_integer():
-            return str(int(value))
-        case _:
-            return str(value)
-
-
-def _optional_int(raw: JsonObject, key: str) -> int | None:
-    value = raw.get(key)
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    values = get_object(raw, key).items()
+    return {name: as_text(value) for name, value in values if value is not None}
 
 
 def _is_true(mapping: Mapping[str, str], key: str) -> bool:

@@ -38,6 +38,9 @@ class BuildOptions:
 
     @property
     def stamp(self) -> str:
-        """The value of `ray.io/kuberay-version`: never equal to a release of the peer, so that
-        both operators see that the other one built an object."""
+        """The value of `ray.io/kuberay-version`.
+
+        Never equal to a release of the peer, so that both operators see that the other one built
+        an object.
+        """
         return f"ray-operator-{self.version}"

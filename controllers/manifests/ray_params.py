@@ -1,7 +1,7 @@
 """The parameters of `ray start`: what the user wrote, completed from what the pod will have.
 
-A working copy, never persisted (raycluster.md 5.4).  Ray must be told its resources, because inside a
-container it sees those of the machine.
+A working copy, never persisted (raycluster.md 5.4).  Ray must be told its resources, because
+inside a container it sees those of the machine.
 """
 
 import json
@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from decimal import Decimal
 
-from ray_operator.controllers.manifests.quantities import parse_quantity, whole
+from ray_operator.api.quantities import parse_quantity, whole
 from ray_operator.operator.documents import JsonObject, get_object
 
 Params = dict[str, str]
@@ -27,7 +27,7 @@ def is_gpu(resource: str) -> bool:
 
 
 def group_resource_params(resources: Mapping[str, str]) -> Params:
-    """Return the parameters for a group's `resources`; entries that are no quantities are left out."""
+    """Return the parameters for a group's `resources`; what is no quantity is left out."""
     params: Params = {}
     custom: dict[str, float] = {}
     for key, text in resources.items():

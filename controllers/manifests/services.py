@@ -13,7 +13,7 @@ from ray_operator.api.kinds import RAY_CLUSTER
 from ray_operator.controllers.manifests.cluster import Cluster
 from ray_operator.controllers.manifests.options import BuildOptions
 from ray_operator.controllers.manifests.ports import DASHBOARD_AGENT, Port, port_number
-from ray_operator.controllers.views.service import ServiceView
+from ray_operator.controllers.views.service import ServicePort, ServiceView
 from ray_operator.operator.documents import (
     JsonObject,
     JsonValue,
@@ -59,11 +59,13 @@ def head_service(
     Workers reach GCS through it before the head is ready, hence publishNotReadyAddresses.
 
     Args:
+        cluster: whose head it selects.
+        options: the installation's.
         identity: name and labels of a RayService's Service; `None` for the cluster's own.
     """
     template = cluster.head_service_template
     selector = head_selector(cluster)
-    own_labels = dict(identity.labels) if identity else selector
+    own_labels = {**_app_labels(), **identity.labels} if identity else selector
     meta = get_object(template, "metadata")
     return {
         "apiVersion": "v1",
@@ -215,7 +217,7 @@ def service_patch(live: ServiceView, wanted: JsonObject) -> JsonObject | None:
 
 
 def address_differs(live: ServiceView, wanted: JsonObject) -> bool:
-    """Tell whether one has an address and the other is headless: only a new Service changes that."""
+    """Tell whether only one of them has an address: nothing but a new Service changes that."""
     asked = get_text(get_object(wanted, "spec"), "clusterIP") == HEADLESS
     return asked != live.is_headless
 
@@ -238,24 +240,23 @@ def _spec_changes(live: ServiceView, spec: JsonObject) -> dict[str, JsonValue]:
 
 
 def _ports_match(live: ServiceView, wanted: Iterable[JsonObject]) -> bool:
-    """Compare what we set; the API server adds target and node ports of its own."""
     ports = tuple(wanted)
-    if len(ports) != len(live.ports):
-        return False
     by_name = {port.name: port for port in live.ports}
-    for port in ports:
-        found = by_name.get(get_text(port, "name"))
-        if found is None or found.port != get_int(port, "port"):
-            return False
-        if found.protocol != get_text(port, "protocol", "TCP"):
-            return False
-        if found.app_protocol != get_text(port, "appProtocol"):
-            return False
-        if "targetPort" in port and str(port["targetPort"]) != found.target_port:
-            return False
-        if get_int(port, "nodePort") not in {0, found.node_port}:
-            return False
-    return True
+    return len(ports) == len(live.ports) and all(
+        _port_matches(by_name.get(get_text(port, "name")), port) for port in ports
+    )
+
+
+def _port_matches(live: ServicePort | None, wanted: JsonObject) -> bool:
+    """Compare what we set; the API server adds target and node ports of its own."""
+    return (
+        live is not None
+        and live.port == get_int(wanted, "port")
+        and live.protocol == get_text(wanted, "protocol", "TCP")
+        and live.app_protocol == get_text(wanted, "appProtocol")
+        and str(wanted.get("targetPort", live.target_port)) == live.target_port
+        and get_int(wanted, "nodePort") in {0, live.node_port}
+    )
 
 
 def _with_node_port(port: JsonObject, live: ServiceView) -> JsonObject:
