@@ -10,7 +10,8 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -96,6 +97,27 @@ class Shell:
                 cwd="/",
             )
         return process.pid
+
+    @contextmanager
+    def background(self, *command: Argument) -> Iterator[None]:
+        """Have it run while the block does, then end it."""
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        with self.log.open("ab") as log:
+            process = self._start(command, None, log, None)
+            try:
+                yield
+            finally:
+                process.terminate()
+                _wait(process, None)
+
+    def pipe(self, source: Sequence[Argument], sink: Sequence[Argument]) -> None:
+        """Feed what one prints to the other.
+
+        Raises:
+            CommandError: one of them ended with an error.
+        """
+        script = f"set -o pipefail; {_text(source)} | {_text(sink)}"
+        self.run("bash", "-c", script)
 
     def _start(
         self, command: Sequence[Argument], stdin: int | None, log: object, cwd: Path | None

@@ -1,0 +1,116 @@
+"""Debian's packages without installing them: unpacked into the cache, and whole root trees.
+
+Nothing on the host changes (at most apt's lists are refreshed, when they know too little).
+apt's own sources decide where packages come from.
+"""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from hack.cluster.cache import Cache, key, link, whole
+from hack.cluster.errors import CommandError
+from hack.cluster.shell import Shell
+
+SUITE = "bookworm"  # Debian 12: its systemd 252 is the last at ease with cgroup v1
+
+# What runs on the host. apt adds what these depend on and the host lacks.
+WANTED = ("docker.io", "containerd", "runc", "iptables", "mmdebstrap")
+# Packages for commands that nearly every machine has.
+UNLESS_THERE = {"ip": "iproute2", "openssl": "openssl"}
+
+LIBRARIES = "usr/lib/x86_64-linux-gnu"
+XTABLES_NAMES = ("iptables", "iptables-save", "iptables-restore")
+
+
+def unpacked(cache: Cache) -> Path:
+    """The folder with the packages' files; downloaded and unpacked first if it is missing."""
+    names = [*WANTED, *(p for command, p in UNLESS_THERE.items() if not shutil.which(command))]
+    folder = cache.root / f"packages-{key(SUITE, *names)}"
+    if not folder.exists():
+        with whole(folder) as new:
+            (new / "debs/partial").mkdir(parents=True)
+            _download(Shell(cache.logs / "apt.log"), names, new / "debs")
+            for deb in (new / "debs").glob("*.deb"):
+                Shell(cache.logs / "apt.log").run("dpkg", "-x", deb, new)
+            _name_iptables(new)
+            shutil.rmtree(new / "debs")
+    return folder
+
+
+def _download(shell: Shell, names: Sequence[str], into: Path) -> None:
+    command = (
+        *("apt-get", "install", "--yes", "--quiet", "--download-only", "--no-install-recommends"),
+        *("-o", f"Dir::Cache::archives={into}", "-o", "Debug::NoLocking=1"),
+        *("-o", "APT::Sandbox::User=root", *names),
+    )
+    try:
+        shell.run(*command)
+    except CommandError:  # a fresh machine has no lists, an old one names files that are gone
+        shell.run("apt-get", "update", "--quiet")
+        shell.run(*command)
+
+
+def _name_iptables(folder: Path) -> None:
+    """The names that installing would make, by Debian's alternatives; nft mode throughout."""
+    for family in XTABLES_NAMES:
+        for name in (family, family.replace("ip", "ip6", 1)):
+            if (folder / "usr/sbin/xtables-nft-multi").exists():
+                link(Path("xtables-nft-multi"), folder / "usr/sbin" / name)
+
+
+def tools(cache: Cache, log: str) -> Shell:
+    """A shell in which the unpacked programs find one another and their libraries."""
+    root = unpacked(cache)
+    perl = (p for p in root.glob("usr/share/perl*/**/5.*") if p.is_dir())
+    return Shell(
+        cache.logs / f"{log}.log",
+        {
+            "PATH": f"{root}/usr/sbin:{root}/usr/bin:{root}/sbin:{_path()}",
+            "LD_LIBRARY_PATH": f"{root}/{LIBRARIES}:{root}/lib/x86_64-linux-gnu",
+            "PERL5LIB": ":".join(map(str, (root / "usr/share/perl5", *perl))),
+            **({"XTABLES_LIBDIR": f"{root}/{LIBRARIES}/xtables"} if _has_xtables(root) else {}),
+        },
+    )
+
+
+def _has_xtables(root: Path) -> bool:
+    return (root / LIBRARIES / "xtables").exists()
+
+
+def _path() -> str:
+    """The usual places too: a user's path may lack sbin."""
+    return f"{os.environ['PATH']}:/usr/sbin:/sbin"
+
+
+def tree(cache: Cache, names: Sequence[str], target: Path, *hooks: str) -> None:
+    """Make a Debian root tree of these packages at ``target`` (a folder, or a ``.tar``).
+
+    ``hooks`` are shell commands that run on the finished tree, which is ``$1``.
+    """
+    excluded = ("doc", "man", "locale", "info", "lintian", "bug")
+    tools(cache, f"debian-{target.name.strip('.').split('.')[0]}").run(
+        *("mmdebstrap", "--mode=root", "--variant=essential", f"--include={','.join(names)}"),
+        *(f"--dpkgopt=path-exclude=/usr/share/{folder}/*" for folder in excluded),
+        *(f"--customize-hook={hook}" for hook in hooks),
+        *(SUITE, target, "-"),
+        stdin=_sources().encode(),
+    )
+
+
+def _sources() -> str:
+    """The host's sources of the suite (and its updates), as lines for another tree."""
+    fields = "$(ORIGIN) $(CODENAME) $(COMPONENT) $(REPO_URI)"
+    listed = subprocess.run(
+        ["apt-get", "indextargets", "--format", fields, "Created-By: Packages"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    return "".join(
+        f"deb {uri} {suite} {component}\n"
+        for origin, suite, component, uri in map(str.split, sorted(set(listed.splitlines())))
+        if origin == "Debian" and suite.startswith(SUITE) and component == "main"
+    )
