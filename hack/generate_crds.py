@@ -5,6 +5,7 @@ The sources are JSON schemas in YAML with four references:
     $part: name          the piece of that name, from parts.yaml or a file of its own
     $fields: name        in `properties`: the fields of that piece
     $kubernetes: Type    Kubernetes' complete schema of the type, in every version
+    $name: Name          name of the class in the models, where the field's own won't do
     $template: Type      the same in v1; open in v1alpha1, since two complete sets of templates
                          would not fit into what `kubectl apply` can carry
 
@@ -76,14 +77,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--check", action="store_true", help="compare instead of writing")
     check: bool = parser.parse_args().check
-    stale = [path for path, text in made_files() if not _write_or_compare(path, text, check=check)]
+    stale = [path for path, text in made_files() if not write_or_compare(path, text, check=check)]
     return 1 if stale else 0
 
 
 def made_files() -> Iterator[tuple[Path, str]]:
     """Yield each file's path and the text that belongs into it."""
     for source in ("raycluster", "rayjob", "rayservice", "raycronjob"):
-        crd = make_crd(_load(source))
+        crd = make_crd(load_source(source))
         yield BASES / f"{API_GROUP}_{crd['spec']['names']['plural']}.yaml", HEADER + _dump(crd)
 
 
@@ -151,7 +152,7 @@ def resolve(node: Any, rules: Rules) -> Any:  # noqa: ANN401  # any piece of a J
 
 
 def _resolve_part(name: str, rules: Rules) -> Schema:
-    part: Schema = resolve(_part(name), rules)
+    part: Schema = resolve(load_part(name), rules)
     return part
 
 
@@ -163,9 +164,14 @@ def _resolve_template(name: str, rules: Rules) -> Schema:
     return dict(OPEN) if rules.templates_are_open else _copied(kubernetes_schema(name))
 
 
+def _resolve_name(_: str, __: Rules) -> Schema:
+    return {}
+
+
 REFERENCES: Mapping[str, Callable[[str, Rules], Schema]] = {
     "$part": _resolve_part,
     "$fields": _resolve_part,
+    "$name": _resolve_name,
     "$kubernetes": _resolve_kubernetes,
     "$template": _resolve_template,
 }
@@ -231,12 +237,14 @@ def _definitions() -> Mapping[str, Any]:
     return definitions
 
 
-def _part(name: str) -> Any:  # noqa: ANN401  # any piece of a JSON schema
-    return _load("parts")[name] if name in _load("parts") else _load(name)
+def load_part(name: str) -> Any:  # noqa: ANN401  # any piece of a JSON schema
+    """Return the piece that `$part: name` stands for, its own references unresolved."""
+    return load_source("parts")[name] if name in load_source("parts") else load_source(name)
 
 
 @cache
-def _load(name: str) -> Any:  # noqa: ANN401  # any piece of a JSON schema
+def load_source(name: str) -> Any:  # noqa: ANN401  # any piece of a JSON schema
+    """Return the content of hack/crds/<name>.yaml."""
     return yaml.safe_load((SOURCES / f"{name}.yaml").read_text(encoding="utf-8"))
 
 
@@ -251,8 +259,8 @@ def _dump(crd: Schema) -> str:
     return text
 
 
-def _write_or_compare(path: Path, text: str, *, check: bool) -> bool:
-    """Return whether the file is as it should be now."""
+def write_or_compare(path: Path, text: str, *, check: bool) -> bool:
+    """Write a file, or with `check` report how it differs; return whether it is right now."""
     before = path.read_text(encoding="utf-8") if path.exists() else ""
     if before == text:
         return True
