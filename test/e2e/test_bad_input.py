@@ -12,7 +12,7 @@ from datetime import timedelta
 import pytest
 
 from ray_operator.operator.documents import get_object, get_objects, get_text
-from support.clients import FRUIT, PIZZA, CurlPod, Stream, a_stream
+from support.clients import FIFTEEN, FRUIT, PIZZA, CurlPod, Stream, a_stream
 from support.findings import Findings
 from support.kubectl import Kubectl
 from support.manifests import SEEDS, Manifest, a_rayservice, with_image
@@ -112,7 +112,7 @@ def test_an_application_that_cannot_be_imported_is_reported_while_the_others_ser
     cluster = active_cluster(kube.get("rayservice", "mistaken"))
     _make(kube, NO_MODULE)
     _wait_for_report(kube, NO_MODULE, "the application cannot be imported", findings)
-    assert asker.post(HOST, "/calc/", PIZZA).strip('"') == "15 pizzas please!"
+    assert asker.post(HOST, "/calc/", PIZZA) == FIFTEEN
     with findings.timed("import path corrected -> 8"):
         _make(kube, Mistake(GOOD.replace("price: 3", "price: 4"), ()))
         asker.wait_for(HOST, "/fruit/", FRUIT, "8")

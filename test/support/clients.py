@@ -19,6 +19,7 @@ SHELL_IMAGE = "radial/busyboxplus:curl"
 RAY_IMAGE = "rayproject/ray:2.6.3"
 FRUIT = '["MANGO", 2]'
 PIZZA = '["MUL", 3]'
+FIFTEEN = '"15 pizzas please!"'
 
 CURL_REFUSED = 7
 """curl's exit code for a connection that nobody took."""
