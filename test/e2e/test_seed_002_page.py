@@ -322,9 +322,8 @@ def _clusters(table: Table) -> list[dict[str, str]]:
 def _edit(file: Path, old: str, new: str) -> None:
     """Change the one line that says `old`, whatever it is indented by."""
     text = file.read_text(encoding="utf-8")
-    changed, places = re.subn(
-        rf"^([ -]*){old}(?= *(#.*)?$)", rf"\g<1>{new}", text, flags=re.MULTILINE
-    )
+    line = re.compile(rf"^([ -]*){old}(?= *(#.*)?$)", re.MULTILINE)
+    changed, places = line.subn(rf"\g<1>{new}", text)
     assert places == 1, f"{places} lines say {old}"
     file.write_text(changed, encoding="utf-8")
 
