@@ -161,7 +161,8 @@ class Controller:
             return "conflict"
         expected = all(isinstance(cause, RayOperatorError) for cause in causes)
         text = "; ".join(_describe(cause) for cause in causes)
-        log.error("reconcile failed", trace=not expected, error=text, retry_in_seconds=retry_in)
+        tell = log.error if expected else log.exception
+        tell("reconcile failed", error=text, retry_in_seconds=retry_in)
         return "error"
 
 

@@ -1,10 +1,58 @@
-"""The only writer of what the controllers plan (besides status and events)."""
+"""The only writer of what the controllers plan (besides status and events).
 
-from dataclasses import dataclass, field
+What it promises:
 
+- lanes run side by side; within a lane, writes go out in batches of 1, 2, 4 … 64, and the first
+  batch with a failure is the lane's last, so that a quota or a bad template costs one request, not
+  hundreds (Kubernetes' ReplicaSet controller does the same);
+- a lane starts when the lanes it needs have succeeded; if one of them failed, it is skipped;
+- what is there already counts as done: a create that meets an object of the same owner, a delete
+  that meets nothing or another life of the name;
+- creations and deletions of pods are announced to `Expectations` before they leave, and taken back
+  only if they certainly had no effect.
+
+It decides by error class and never retries: the queue does, with a fresh look at the cluster.
+"""
+
+import asyncio
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from graphlib import TopologicalSorter
+from typing import assert_never
+
+from ray_operator.operator.documents import (
+    JsonObject,
+    JsonValue,
+    get_object,
+    get_objects,
+    get_text,
+)
+from ray_operator.operator.errors import (
+    AlreadyExists,
+    Conflict,
+    KubeError,
+    NotFound,
+    is_outcome_unknown,
+)
 from ray_operator.operator.events import Note
-from ray_operator.operator.keys import ObjectRef
-from ray_operator.operator.writes import Write
+from ray_operator.operator.expectations import Expectations
+from ray_operator.operator.keys import Key, ObjectRef
+from ray_operator.operator.kube import Kube
+from ray_operator.operator.logs import Logger
+from ray_operator.operator.resources import PODS
+from ray_operator.operator.writes import (
+    Create,
+    Delete,
+    DeleteCollection,
+    JsonPatch,
+    MergePatch,
+    Write,
+)
+
+log = Logger(__name__)
+
+LARGEST_BATCH = 64
+"""As many as there are connections."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,8 +60,9 @@ class Step:
     """One planned write and how to speak of it.
 
     `text` is what a person reads in the log and in a preview ("create worker pod x").  Steps of
-    one `lane` run in the given order; a lane starts when the lanes it `needs` have succeeded.
-    `done` and `failed` are the events that tell of the outcome; `None` tells nobody.
+    one `lane` run in the given order; a lane starts when the lanes it `needs` have succeeded
+    (a lane without steps has nothing to fail).  `done` and `failed` are the events that tell of
+    the outcome; `None` tells nobody.
     """
 
     text: str
@@ -51,16 +100,219 @@ class Outcome:
 
     def notes(self) -> tuple[Note, ...]:
         """Return the events to record: one per reason, listing what it happened to."""
-        raise NotImplementedError
+        told = [step.done for step in self.done if step.done]
+        told += [
+            replace(failure.step.failed, message=f"{failure.step.failed.message}: {failure.error}")
+            for failure in self.failed
+            if failure.step.failed
+        ]
+        return merge_notes(told)
 
     def raise_failure(self) -> None:
-        """Raise the failures, if any, so that the queue retries: alone, or as a group."""
-        raise NotImplementedError
+        """Raise the failures, if any, so that the queue retries.
+
+        Raises:
+            Exception: the only failure.
+            ExceptionGroup: several.
+        """
+        errors = [failure.error for failure in self.failed]
+        if len(errors) == 1:
+            raise errors[0]
+        if errors:
+            raise ExceptionGroup("writes failed", errors)
+
+
+def merge_notes(notes: Iterable[Note]) -> tuple[Note, ...]:
+    """Join notes that share type, reason and action: their messages, each once."""
+    merged: dict[tuple[str, str, str], dict[str, Note]] = {}
+    for note in notes:
+        merged.setdefault((note.type, note.reason, note.action), {})[note.message] = note
+    return tuple(
+        replace(next(iter(same.values())), message="; ".join(same)) for same in merged.values()
+    )
 
 
 class Executor:
-    """Sends the writes of a pass: in parallel where it may be, bounded where it must be."""
+    """Sends the writes of a pass: in parallel where it may be, bounded where it must be.
 
-    async def run(self, owner: ObjectRef, steps: tuple[Step, ...]) -> Outcome:
-        """Send `steps` on behalf of `owner`; never raises for a failed step."""
-        raise NotImplementedError
+    Args:
+        kube: the API server.
+        expectations: told of every creation and deletion of pods.
+    """
+
+    def __init__(self, kube: Kube, expectations: Expectations) -> None:
+        self._kube = kube
+        self._expectations = expectations
+
+    async def run(self, owner: ObjectRef, steps: Sequence[Step]) -> Outcome:
+        """Send `steps` on behalf of `owner`; a failed step is reported, not raised.
+
+        Raises:
+            CycleError: lanes need each other.
+        """
+        if not steps:
+            return Outcome()
+        lanes: dict[str, list[Step]] = {}
+        for step in steps:
+            lanes.setdefault(step.lane, []).append(step)
+        needs = {name: _needs(name, lane) & lanes.keys() for name, lane in lanes.items()}
+        TopologicalSorter(needs).prepare()
+        running: dict[str, asyncio.Task[Outcome]] = {}
+        async with asyncio.TaskGroup() as group:
+            for name, lane in lanes.items():
+                work = self._run_lane(owner, lane, needs[name], running)
+                running[name] = group.create_task(work, name=f"lane {name}")
+        return _join(task.result() for task in running.values())
+
+    async def _run_lane(
+        self,
+        owner: ObjectRef,
+        lane: Sequence[Step],
+        needs: Iterable[str],
+        running: Mapping[str, asyncio.Task[Outcome]],
+    ) -> Outcome:
+        for name in needs:
+            outcome = await running[name]
+            if outcome.failed or outcome.skipped:
+                return Outcome(skipped=tuple(lane))
+        outcomes = []
+        for batch in _batches(lane):
+            outcome = await self._run_batch(owner, batch)
+            outcomes.append(outcome)
+            if outcome.failed:
+                break
+        joined = _join(outcomes)
+        begun = len(joined.done) + len(joined.failed)
+        return replace(joined, skipped=tuple(lane[begun:]))
+
+    async def _run_batch(self, owner: ObjectRef, batch: Sequence[Step]) -> Outcome:
+        if len(batch) == 1:
+            return await self._run_step(owner, batch[0])
+        return _join(await asyncio.gather(*(self._run_step(owner, step) for step in batch)))
+
+    async def _run_step(self, owner: ObjectRef, step: Step) -> Outcome:
+        self._expect(owner, step)
+        try:
+            warnings = await self._perform(owner, step.write)
+        except KubeError as error:
+            if not is_outcome_unknown(error):
+                self._take_back(owner, step)
+            return Outcome(failed=(Failure(step, error),))
+        except BaseException:
+            # Cancelled or a bug: whether it took effect is unknown, so the expectation stands.
+            raise
+        log.info("changed the cluster", step=step.text)
+        warned = (Warned(step, warnings),) if warnings else ()
+        return Outcome(done=(step,), warned=warned)
+
+    async def _perform(self, owner: ObjectRef, write: Write) -> tuple[str, ...]:
+        """Send one write; return the API server's warnings."""
+        match write:
+            case Create():
+                return await self._create(owner, write)
+            case MergePatch(resource, key, patch, subresource, version):
+                body = _with_version(patch, version)
+                written = await self._kube.patch(resource, key, body, subresource=subresource)
+                return written.warnings
+            case JsonPatch(resource, key, operations, subresource):
+                written = await self._kube.patch(
+                    resource, key, operations, subresource=subresource, kind="json"
+                )
+                return written.warnings
+            case Delete():
+                await self._delete(write)
+                return ()
+            case DeleteCollection(resource, namespace, selector):
+                await self._kube.delete_collection(resource, namespace, selector)
+                return ()
+            case _:
+                assert_never(write)
+
+    async def _create(self, owner: ObjectRef, create: Create) -> tuple[str, ...]:
+        manifest = _complete(owner, create)
+        try:
+            return (await self._kube.create(create.resource, manifest)).warnings
+        except AlreadyExists:
+            # An earlier attempt may have succeeded without our knowing.
+            found = await self._kube.get(create.resource, _key(manifest))
+            if _is_usable(found, owner, create):
+                return ()
+            raise
+
+    async def _delete(self, delete: Delete) -> None:
+        try:
+            await self._kube.delete(delete.resource, delete.key, uid=delete.uid, grace=delete.grace)
+        except NotFound:
+            pass  # gone already
+        except Conflict:
+            if delete.uid is None:
+                raise
+            # That life of the object is over; the name belongs to another one.
+
+    def _expect(self, owner: ObjectRef, step: Step) -> None:
+        match step.write:
+            case Create(resource, manifest) if resource == PODS:
+                self._expectations.expect_create(owner.key, step.lane, _key(manifest).name)
+            case Delete(resource, _, str(uid)) if resource == PODS:
+                self._expectations.expect_delete(owner.key, step.lane, uid)
+
+    def _take_back(self, owner: ObjectRef, step: Step) -> None:
+        match step.write:
+            case Create(resource, manifest) if resource == PODS:
+                self._expectations.failed(owner.key, step.lane, name=_key(manifest).name)
+            case Delete(resource, _, str(uid)) if resource == PODS:
+                self._expectations.failed(owner.key, step.lane, uid=uid)
+
+
+def _needs(name: str, lane: Iterable[Step]) -> set[str]:
+    return {needed for step in lane for needed in step.needs if needed != name}
+
+
+def _batches(lane: Sequence[Step]) -> Iterator[Sequence[Step]]:
+    start, size = 0, 1
+    while start < len(lane):
+        yield lane[start : start + size]
+        start, size = start + size, min(size * 2, LARGEST_BATCH)
+
+
+def _join(outcomes: Iterable[Outcome]) -> Outcome:
+    parts = tuple(outcomes)
+    return Outcome(
+        done=tuple(step for part in parts for step in part.done),
+        failed=tuple(failure for part in parts for failure in part.failed),
+        skipped=tuple(step for part in parts for step in part.skipped),
+        warned=tuple(warned for part in parts for warned in part.warned),
+    )
+
+
+def _key(manifest: JsonObject) -> Key:
+    metadata = get_object(manifest, "metadata")
+    return Key(get_text(metadata, "namespace"), get_text(metadata, "name"))
+
+
+def _complete(owner: ObjectRef, create: Create) -> JsonObject:
+    """Add what every child has: kind, and the controller reference to its owner."""
+    metadata: dict[str, JsonValue] = dict(get_object(create.manifest, "metadata"))
+    if create.owned and "ownerReferences" not in metadata:
+        metadata["ownerReferences"] = [owner.owner_reference()]
+    return {
+        "apiVersion": create.resource.api_version,
+        "kind": create.resource.kind,
+        **create.manifest,
+        "metadata": metadata,
+    }
+
+
+def _is_usable(found: JsonObject, owner: ObjectRef, create: Create) -> bool:
+    """Tell whether an object of the wanted name is the wanted one, and here to stay."""
+    metadata = get_object(found, "metadata")
+    if "deletionTimestamp" in metadata:
+        return False
+    owners = {get_text(reference, "uid") for reference in get_objects(metadata, "ownerReferences")}
+    return not create.owned or owner.uid in owners
+
+
+def _with_version(patch: JsonObject, version: str | None) -> JsonObject:
+    if version is None:
+        return patch
+    return {**patch, "metadata": {**get_object(patch, "metadata"), "resourceVersion": version}}

@@ -118,10 +118,9 @@ class Informer(Generic[V]):
         key = _key(document)
         try:
             view = self._project(document)
-        except Exception as error:  # noqa: BLE001 - one odd object must not stop the cache
-            log.error(
+        except Exception as error:
+            log.exception(
                 "an object can't be read and is left out",
-                trace=True,
                 resource=str(self.resource),
                 object=str(key),
                 error=str(error),
@@ -145,10 +144,10 @@ class Informer(Generic[V]):
 
     def keep_only(self, namespace: str, keys: set[Key]) -> None:
         """Drop what a complete list did not hold."""
-        for key in self.store.keys():
-            if key not in keys and namespace in {"", key.namespace}:
-                old = self.store.remove(key)
-                self._tell(old, None)
+        for view in self.store.values():
+            if view.key not in keys and namespace in {"", view.key.namespace}:
+                self.store.remove(view.key)
+                self._tell(view, None)
 
     def _replace(self, old: V | None, new: V) -> None:
         """Insert; if another life of that name was cached, tell of its end first."""
@@ -164,8 +163,8 @@ class Informer(Generic[V]):
     def _tell_one(self, handler: Handler[V], old: V | None, new: V | None) -> None:
         try:
             handler(old, new)
-        except Exception as error:  # noqa: BLE001 - a fault of one handler must not stop the cache
-            log.error("a handler failed", trace=True, resource=str(self.resource), error=str(error))
+        except Exception as error:
+            log.exception("a handler failed", resource=str(self.resource), error=str(error))
 
 
 def _key(document: JsonObject) -> Key:

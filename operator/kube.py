@@ -12,7 +12,7 @@ leave, so that a process that lost its Lease while it was frozen or waiting cann
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -145,7 +145,7 @@ class Kube:
 
     async def list_pages(
         self, resource: Resource, *, namespace: str = "", selector: str = "", limit: int = 100
-    ) -> AsyncIterator[Page]:
+    ) -> AsyncGenerator[Page, None]:
         """Read a collection piece by piece: memory is bounded by a page.
 
         Raises:
@@ -163,7 +163,7 @@ class Kube:
             if not query["continue"]:
                 return
 
-    async def watch(self, request: WatchRequest) -> AsyncIterator[WatchEvent]:
+    async def watch(self, request: WatchRequest) -> AsyncGenerator[WatchEvent, None]:
         """Follow a collection until the server ends the stream; not retried here.
 
         Raises:

@@ -61,9 +61,13 @@ class Logger:
         """Tell what a person may fix."""
         self._log(logging.WARNING, message, fields)
 
-    def error(self, message: str, /, *, trace: bool = False, **fields: object) -> None:
-        """Tell a failure; with `trace`, the traceback of the exception being handled, too."""
-        self._log(logging.ERROR, message, fields, trace=trace)
+    def error(self, message: str, /, **fields: object) -> None:
+        """Tell a failure."""
+        self._log(logging.ERROR, message, fields)
+
+    def exception(self, message: str, /, **fields: object) -> None:
+        """Tell a failure that should not have happened, with the traceback being handled."""
+        self._log(logging.ERROR, message, fields, trace=True)
 
     def _log(
         self, level: int, message: str, fields: Mapping[str, object], *, trace: bool = False

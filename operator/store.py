@@ -54,10 +54,6 @@ class Store(Generic[V]):
         """Return all views, oldest entry first."""
         return tuple(self._views.values())
 
-    def keys(self) -> tuple[Key, ...]:
-        """Return all keys, oldest entry first."""
-        return tuple(self._views)
-
     def by_index(self, index: str, value: str) -> tuple[V, ...]:
         """Return the views for which the indexer `index` named `value`.
 

@@ -1,0 +1,96 @@
+"""Whether the process is alive and ready, told without asking the API server.
+
+The answers are computed in the side thread from plain values that the event loop leaves behind, so
+that they come even while the loop is busy, and say so if it is stuck.
+"""
+
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+from typing import Protocol
+
+from ray_operator.operator import metrics
+from ray_operator.operator.clock import Clock
+from ray_operator.operator.reflector import IDLE
+from ray_operator.operator.resources import Resource
+from ray_operator.operator.supervisor import Supervisor
+
+BEAT = timedelta(seconds=1)
+LONGEST_TURN_SECONDS = 30.0
+"""A loop that has not turned for so long will not recover by itself."""
+
+STALE = IDLE + timedelta(seconds=60)
+"""A dead stream is noticed after `IDLE` and replaced within seconds; a minute of grace for an API
+server that restarts."""
+
+
+class Cache(Protocol):
+    """What health must know of an informer."""
+
+    @property
+    def resource(self) -> Resource:
+        """The kind."""
+        ...
+
+    @property
+    def has_synced(self) -> bool:
+        """Whether it was filled once."""
+        ...
+
+    @property
+    def is_unavailable(self) -> bool:
+        """Whether the API or the permission is missing."""
+        ...
+
+    @property
+    def age(self) -> timedelta:
+        """Time since the last byte."""
+        ...
+
+
+class Health:
+    """Collects what can go wrong. `caches` is called at each question: informers come and go."""
+
+    def __init__(
+        self, clock: Clock, supervisor: Supervisor, caches: Callable[[], Iterable[Cache]]
+    ) -> None:
+        self.is_working = False
+        """Set while this process leads: a follower has no caches to be fresh."""
+        self._clock = clock
+        self._supervisor = supervisor
+        self._caches = caches
+        self._beat_at = clock.monotonic()
+
+    async def beat(self) -> None:
+        """Leave a sign of life every second, and measure how late it comes."""
+        while True:
+            started = self._clock.monotonic()
+            await self._clock.sleep(BEAT)
+            self._beat_at = self._clock.monotonic()
+            late = self._beat_at - started - BEAT.total_seconds()
+            metrics.LOOP_LAG_SECONDS.set(max(late, 0.0))
+
+    def ailments(self) -> tuple[str, ...]:
+        """Say what makes the process unfit to live on; nothing if it is well."""
+        found = []
+        silent = self._clock.monotonic() - self._beat_at
+        if silent > LONGEST_TURN_SECONDS:
+            found.append(f"the event loop has not turned for {silent:.0f} s")
+        found += [f"task {name} fails again and again" for name in self._supervisor.hopeless]
+        if self.is_working:
+            found += [
+                f"the watch of {cache.resource} is silent for {cache.age.total_seconds():.0f} s"
+                for cache in self._caches()
+                if cache.has_synced and not cache.is_unavailable and cache.age > STALE
+            ]
+        return tuple(found)
+
+    def obstacles(self) -> tuple[str, ...]:
+        """Say why the process can't do its work; nothing if it is ready."""
+        found = list(self.ailments())
+        if self.is_working:
+            found += [
+                f"the cache of {cache.resource} is not filled yet"
+                for cache in self._caches()
+                if not cache.has_synced and not cache.is_unavailable
+            ]
+        return tuple(found)
