@@ -11,7 +11,7 @@ from support.waiting import expect, wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.story]
 
-CLUSTER = read_manifest(SAMPLES / "ray_v1_raycluster.yaml")
+CLUSTER = read_manifest(SAMPLES / "ray-cluster.sample.yaml")
 NAME = CLUSTER.name
 HEAD = "ray.io/node-type=head"
 WORKER = "ray.io/node-type=worker"
