@@ -36,13 +36,12 @@ class Endpoints:
     """Serves until stopped. Made and used in the side thread's event loop."""
 
     def __init__(self, health: Health, probe_address: str, metrics_address: str) -> None:
-        self._wanted = (
-            (
-                probe_address,
-                {"/healthz": _probe(health.ailments), "/readyz": _probe(health.obstacles)},
-            ),
-            (metrics_address, {"/metrics": _serve_metrics}),
-        )
+        probes: dict[str, Handler] = {
+            "/healthz": _probe(health.ailments),
+            "/readyz": _probe(health.obstacles),
+        }
+        series: dict[str, Handler] = {"/metrics": _serve_metrics}
+        self._wanted = ((probe_address, probes), (metrics_address, series))
         self._runners: list[web.AppRunner] = []
         self.addresses: list[tuple[str, int]] = []
         """Host and port that were bound, in the order probes, metrics."""

@@ -176,14 +176,13 @@ class Elector:
 
     async def release(self) -> None:
         """Give the Lease up, so that another replica leads at once; call when all work is done."""
-        held = self._leadership.is_held()
         self._leadership.extend(float("-inf"))
-        if not held or self._seen is None:
-            return
-        # One second, because the API server refuses a lease of zero.
-        record = replace(self._seen.record, holder="", lease=timedelta(seconds=1))
         try:
-            await self._put(record)
+            record = await self._read()
+            if record is None or record.holder != self._me:
+                return
+            # One second, because the API server refuses a lease of zero.
+            await self._put(replace(record, holder="", lease=timedelta(seconds=1)))
         except KubeError as error:
             log.warning("the lease could not be released; another waits it out", error=str(error))
         else:

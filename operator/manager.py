@@ -1,0 +1,186 @@
+"""Start and stop: two ordered lists, in which each place has its reason.
+
+Start
+1. events and heartbeat, so that nothing that follows goes untold;
+2. informers, because a reconcile over an empty cache would make everything anew;
+3. wait until each cache is filled, or known not to be fillable (no permission, no such API:
+   that feature is off, the rest works);
+4. background tasks of the controllers (dashboards), which put keys on queues;
+5. workers.
+
+Stop
+1. queues: no more keys are handed out, those in work are finished, for 25 s at most;
+2. background tasks and informers, which the last reconciles still read;
+3. events, so that what was done last is told, too.
+The Lease is released by whoever acquired it, after that: nothing must be written without it.
+"""
+
+import asyncio
+import gc
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from ray_operator.operator import metrics
+from ray_operator.operator.clock import Clock
+from ray_operator.operator.controller import Controller, Reconciler
+from ray_operator.operator.documents import JsonObject
+from ray_operator.operator.events import EventWriter
+from ray_operator.operator.executor import Executor
+from ray_operator.operator.expectations import Expectations
+from ray_operator.operator.health import Health
+from ray_operator.operator.informer import Informer
+from ray_operator.operator.kube import Kube
+from ray_operator.operator.logs import Logger
+from ray_operator.operator.parts import Parts
+from ray_operator.operator.resources import Resource
+from ray_operator.operator.settings import Settings
+from ray_operator.operator.statuses import StatusWriter
+from ray_operator.operator.store import Indexer, View
+from ray_operator.operator.supervisor import Supervisor
+from ray_operator.operator.workqueue import WorkQueue
+
+log = Logger(__name__)
+
+V = TypeVar("V", bound=View)
+
+FINISH = timedelta(seconds=25)
+"""The Deployment's grace is 30 s; the Lease and the events need the rest."""
+
+FLUSH = timedelta(seconds=2)
+
+COLLECT_EVERY = 50_000
+"""Allocations between two collections of the youngest generation: views hold no cycles, so there
+is next to nothing to find, and the default of 700 costs 3 % of the CPU."""
+
+
+class Manager:
+    """The parts of one process that leads. Declare first, then `start`, at last `stop`."""
+
+    def __init__(self, kube: Kube, settings: Settings, clock: Clock) -> None:
+        self.previous_renewal: datetime | None = None
+        """When an operator was last at work before this one; known once this one leads."""
+        self._kube = kube
+        self._settings = settings
+        self._clock = clock
+        self._supervisor = Supervisor(clock)
+        self._informers: list[Informer[View]] = []
+        self._controllers: list[Controller] = []
+        self._background: dict[str, Callable[[], Awaitable[None]]] = {}
+        self._workers: asyncio.Task[None] | None = None
+        self._events = EventWriter(kube, clock, settings.identity or "ray-operator")
+        self.health = Health(clock, self._supervisor, lambda: tuple(self._informers))
+        expectations = Expectations(clock)
+        self.parts = Parts(
+            kube=kube,
+            clock=clock,
+            settings=settings,
+            executor=Executor(kube, expectations),
+            expectations=expectations,
+            statuses=StatusWriter(kube, clock),
+            recorder=self._events.recorder,
+            start_background=self._background.__setitem__,
+            previous_renewal=lambda: self.previous_renewal,
+        )
+
+    # -- declaring
+
+    def watch(
+        self,
+        resource: Resource,
+        project: Callable[[JsonObject], V],
+        *,
+        selector: str = "",
+        indexes: Mapping[str, Indexer[V]] | None = None,
+    ) -> Informer[V]:
+        """Return an informer for the namespaces that the process serves; `start` runs it."""
+        informer = Informer(
+            self._kube,
+            resource,
+            project,
+            selector=selector,
+            namespaces=self._settings.watch_namespaces,
+            indexes=indexes,
+            clock=self._clock,
+        )
+        # The manager only asks for state, so that the kind of view does not matter here.
+        self._informers.append(informer)  # type: ignore[arg-type]
+        metrics.WATCH_AGE_SECONDS.labels(str(resource)).set_function(
+            lambda: informer.age / timedelta(seconds=1)
+        )
+        return informer
+
+    def queue(self, name: str) -> WorkQueue:
+        """Return a new queue for the controller `name`."""
+        return WorkQueue(name, self._clock)
+
+    def control(self, reconciler: Reconciler, queue: WorkQueue) -> None:
+        """Let `reconciler` work on the keys of `queue`, which gives the controller its name."""
+        self._controllers.append(
+            Controller(
+                queue.name,
+                reconciler,
+                queue,
+                workers=self._settings.reconcile_concurrency,
+                clock=self._clock,
+            )
+        )
+
+    # -- living
+
+    async def run(self) -> None:
+        """Go to work, and work until `stop`; cancelling ends the waiting, not the work.
+
+        Raises:
+            Exception: a worker died of a bug.
+        """
+        await self.start()
+        if self._workers is not None:
+            await asyncio.shield(self._workers)
+
+    async def start(self) -> None:
+        """Go to work; return when the workers have begun."""
+        self._supervisor.start("events", self._events.run)
+        for informer in self._informers:
+            self._supervisor.start(f"informer {informer.resource}", informer.run)
+        self.health.is_working = True
+        await asyncio.gather(*(informer.wait_until_settled() for informer in self._informers))
+        missing = [str(i.resource) for i in self._informers if i.is_unavailable]
+        log.info("the caches are filled", kinds=len(self._informers), unavailable=missing)
+        _calm_the_collector()
+        for name, run in self._background.items():
+            self._supervisor.start(name, run)
+        self._workers = asyncio.create_task(self._work(), name="controllers")
+
+    async def stop(self, *, finish: timedelta = FINISH) -> None:
+        """Finish the keys in work within `finish`, then end everything."""
+        for controller in self._controllers:
+            controller.queue.shut_down()
+        if self._workers is not None:
+            await asyncio.wait({self._workers}, timeout=finish.total_seconds())
+            if not self._workers.done():
+                log.warning("some keys could not be finished in time; the next leader will")
+                self._workers.cancel()
+                await asyncio.wait({self._workers})
+        self.health.is_working = False
+        await self._flush()
+        await self._supervisor.stop()
+
+    async def _flush(self) -> None:
+        try:
+            async with asyncio.timeout(FLUSH.total_seconds()):
+                await self._events.flush()
+        except TimeoutError:
+            log.warning("some events could not be written in time")
+
+    async def _work(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            for controller in self._controllers:
+                group.create_task(controller.run(), name=f"controller {controller.name}")
+
+
+def _calm_the_collector() -> None:
+    """Keep what will live for ever (modules, the first caches) out of the garbage collector."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(COLLECT_EVERY, 20, 50)
