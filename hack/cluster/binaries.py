@@ -95,6 +95,11 @@ def build(cache: Cache, names: tuple[str, ...] = tuple(PACKAGES)) -> Path:
     return folder
 
 
+def lacking(cache: Cache) -> bool:
+    """Is any of the programs yet to be built?"""
+    return not _have(folder_of(cache), tuple(PACKAGES))
+
+
 def _have(folder: Path, names: tuple[str, ...]) -> bool:
     return all((folder / name).exists() for name in names)
 
@@ -132,6 +137,11 @@ def go(cache: Cache) -> Shell:
         {"PATH": path, "CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false -mod=readonly"},
         ("nice", "-n", "5"),
     )
+
+
+def has_go(cache: Cache) -> bool:
+    """Is there one without downloading it?"""
+    return _new_enough(_go_version()) or (cache.root / f"go-{GO}").exists()
 
 
 def _go_version() -> str:
@@ -189,13 +199,7 @@ def _unzip(wheel: Path, into: Path) -> None:
 
 def kind_source(cache: Cache) -> Path:
     """The source of kind, whose node files and entrypoint go into the node image unchanged."""
-    shell = go(cache)
-    described = subprocess.run(
-        ["go", "mod", "download", "-json", "sigs.k8s.io/kind"],
-        cwd=GO_MODULE,
-        env={**os.environ, **shell.env},
-        capture_output=True,
-        text=True,
-        check=True,
+    described = go(cache).output(
+        "go", "mod", "download", "-C", GO_MODULE, "-json", "sigs.k8s.io/kind"
     )
-    return Path(json.loads(described.stdout)["Dir"])
+    return Path(json.loads(described)["Dir"])

@@ -37,14 +37,19 @@ class Certificates:
         return self.folder / "tls.key"
 
 
+def kept(cache: Cache) -> Certificates:
+    """Where the cache has them, or will."""
+    return Certificates(cache.root / "certificates")
+
+
 def made(cache: Cache, openssl: Shell) -> Certificates:
     """The certificates, made first if they are missing."""
-    folder = cache.root / "certificates"
-    if not folder.exists():
-        with whole(folder) as new:
+    certificates = kept(cache)
+    if not certificates.folder.exists():
+        with whole(certificates.folder) as new:
             new.mkdir(mode=0o700)
             _make(new, openssl)
-    return Certificates(folder)
+    return certificates
 
 
 def _make(folder: Path, shell: Shell) -> None:

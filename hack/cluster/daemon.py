@@ -80,7 +80,7 @@ def _runtime(cache: Cache, shell: Shell) -> tuple[str, ...]:
     runc = shutil.which("runc", path=shell.env["PATH"])
     wrapper = cache.run / "runc"
     cache.run.mkdir(parents=True, exist_ok=True)
-    wrapper.write_text(f"#!/bin/sh\nREAL_RUNC={runc} exec {folder_of(cache)}/runc \"$@\"\n")
+    wrapper.write_text(f'#!/bin/sh\nREAL_RUNC={runc} exec {folder_of(cache)}/runc "$@"\n')
     wrapper.chmod(0o755)
     return ("--add-runtime", f"fewer={wrapper}", "--default-runtime", "fewer")
 

@@ -1,7 +1,7 @@
 """What can go wrong with the cluster, as a person is told it.
 
-    ClusterError            what is wrong, and what to do about it
-        CommandError        a tool failed: its last words, and the log that has the rest
+ClusterError            what is wrong, and what to do about it
+    CommandError        a tool failed: its last words, and the log that has the rest
 """
 
 from pathlib import Path

@@ -5,6 +5,7 @@ and where the base is made from packages. An image's own tag carries the hash of
 """
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -13,11 +14,11 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hack.cluster import certificates, network, packages
+from hack.cluster import network, packages
 from hack.cluster.cache import Cache, key
 from hack.cluster.outlet import outlet
 from hack.cluster.shell import Shell
-from hack.cluster.versions import RAY, RAY_NAMES, REPOSITORY, SHELL_NAMES
+from hack.cluster.versions import RAY, REPOSITORY
 
 IMAGES = REPOSITORY / "hack" / "images"
 
@@ -51,7 +52,7 @@ class Build:
     """One `docker build`."""
 
     folder: Path
-    names: tuple[str, ...]
+    name: str
     arguments: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -61,15 +62,14 @@ def exists(docker: Docker, name: str) -> bool:
 
 
 def build(docker: Docker, what: Build) -> None:
-    """Build, and give the image all of its names at the end, when it is whole."""
+    """Build; the image gets its name at the end, when it is whole."""
     way_out = outlet(network.HOST_ADDRESS) if docker.isolated else nullcontext(None)
     with way_out as proxy, tempfile.TemporaryDirectory() as secrets:
         arguments = {**what.arguments, **_proxies(proxy)}
         docker.shell.run(
             *("docker", "build", "--progress=plain", *_secrets(Path(secrets))),
             *(f"--build-arg={name}={value}" for name, value in arguments.items()),
-            *(f"--tag={name}" for name in what.names),
-            what.folder,
+            *(f"--tag={what.name}", what.folder),
         )
 
 
@@ -107,50 +107,60 @@ def _pip_index() -> str:
     ).stdout.strip()
 
 
+def base_name() -> str:
+    """The name of the base from packages, which says what it is made of."""
+    return f"ray-operator/base:{key(packages.SUITE, *BASE_PACKAGES, *BASE_LINKS)}"
+
+
 def base(docker: Docker) -> str:
-    """A base from Debian's packages, made if it is missing."""
-    name = f"ray-operator/base:{key(packages.SUITE, *BASE_PACKAGES, *BASE_LINKS)}"
+    """Have a base from Debian's packages; its name."""
+    name = base_name()
     if not exists(docker, name):
         tree = docker.cache.root / "base.tar"
         try:
             packages.tree(docker.cache, BASE_PACKAGES, tree, *BASE_LINKS)
-            docker.shell.run("docker", "import", "--change=CMD [\"sh\"]", tree, name)
+            docker.shell.run("docker", "import", '--change=CMD ["sh"]', tree, name)
         finally:
             tree.unlink(missing_ok=True)
     return name
 
 
-def ray(docker: Docker, base_name: str) -> str:
-    """Ray's image under all the names that samples use; its own name, by its content."""
-    authority = certificates.made(docker.cache, docker.shell).authority
-    folder = IMAGES / "ray"
-    name = f"ray-operator/ray:{key(folder, base_name, RAY, authority)}"
+def ray_name(base_name: str, authority: Path) -> str:
+    """The name of Ray's image on this base, trusting this authority."""
+    return f"ray-operator/ray:{key(IMAGES / 'ray', base_name, RAY, authority)}"
+
+
+def ray(docker: Docker, base_name: str, authority: Path) -> str:
+    """Have Ray's image; its name."""
+    name = ray_name(base_name, authority)
     if not exists(docker, name):
         with tempfile.TemporaryDirectory() as temporary:
             context = Path(temporary)
-            (context / "Dockerfile").write_bytes((folder / "Dockerfile").read_bytes())
-            (context / "ca.crt").write_bytes(authority.read_bytes())
-            arguments = {"BASE": base_name, "RAY_VERSION": RAY}
-            build(docker, Build(context, (name,), arguments))
-    _tag(docker, name, RAY_NAMES)
+            shutil.copyfile(IMAGES / "ray/Dockerfile", context / "Dockerfile")
+            shutil.copyfile(authority, context / "ca.crt")
+            build(docker, Build(context, name, {"BASE": base_name, "RAY_VERSION": RAY}))
     return name
 
 
+def shell_name(base_name: str) -> str:
+    """The name of the small image with a shell."""
+    return f"ray-operator/shell:{key(IMAGES / 'shell', base_name)}"
+
+
 def shell(docker: Docker, base_name: str) -> str:
-    """The stand-in for small images with a shell; its own name, by its content."""
-    folder = IMAGES / "shell"
-    name = f"ray-operator/shell:{key(folder, base_name)}"
+    """Have the small image with a shell; its name."""
+    name = shell_name(base_name)
     if not exists(docker, name):
-        build(docker, Build(folder, (name,), {"BASE": base_name}))
-    _tag(docker, name, SHELL_NAMES)
+        build(docker, Build(IMAGES / "shell", name, {"BASE": base_name}))
     return name
 
 
 def operator(docker: Docker, base_name: str, name: str) -> None:
-    """The operator's image; Docker's own cache makes a rebuild quick."""
-    build(docker, Build(REPOSITORY, (name,), {"BASE": base_name}))
+    """Build the operator's image; Docker's own cache makes a rebuild quick."""
+    build(docker, Build(REPOSITORY, name, {"BASE": base_name}))
 
 
-def _tag(docker: Docker, name: str, others: tuple[str, ...]) -> None:
+def tag(docker: Docker, name: str, others: tuple[str, ...]) -> None:
+    """Give an image further names."""
     for other in others:
         docker.shell.run("docker", "tag", name, other)

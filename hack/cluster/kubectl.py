@@ -12,7 +12,9 @@ Manifest: TypeAlias = dict[str, object]
 def apply(shell: Shell, *manifests: Manifest) -> None:
     """Apply objects."""
     text = json.dumps({"apiVersion": "v1", "kind": "List", "items": manifests})
-    shell.run("kubectl", "apply", "--server-side", "--force-conflicts", "-f", "-", stdin=text.encode())
+    shell.run(
+        "kubectl", "apply", "--server-side", "--force-conflicts", "-f", "-", stdin=text.encode()
+    )
 
 
 def apply_text(shell: Shell, text: str) -> None:

@@ -21,6 +21,7 @@ INNER_LINK = "ray-op-docker"
 HOST_ADDRESS = "10.98.0.1"
 DOCKER_ADDRESS = "10.98.0.2"
 PREFIX_BITS = 30
+SUBNET = "10.98.0.0/30"
 
 PROC_SYS = Path("/proc/sys")
 # A node, with its many watchers of files, runs into the defaults.

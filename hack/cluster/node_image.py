@@ -14,7 +14,7 @@ from pathlib import Path
 
 from hack.cluster import archive, binaries, packages
 from hack.cluster.cache import Cache, key, remove
-from hack.cluster.images import Docker, exists
+from hack.cluster.images import Docker
 from hack.cluster.shell import Shell, wait_until
 from hack.cluster.versions import COREDNS, HERE, KUBERNETES
 
@@ -64,21 +64,22 @@ def name_of(cache: Cache, preloaded: Sequence[str]) -> str:
 
 
 def tree(cache: Cache) -> Path:
-    """The bare Debian tree; made anew each time, since the next step takes it apart."""
+    """The bare Debian tree; made anew each time, since ``build`` fills and removes it."""
     target = cache.root / "node-tree"
     remove(target)
     packages.tree(cache, PACKAGES, target)
     return target
 
 
-def build(docker: Docker, root: Path, name: str, preloaded: Sequence[Path]) -> None:
-    """Make the image of the bare tree ``root``; ``preloaded`` are archives of images."""
+def build(docker: Docker, root: Path, name: str, preloaded: Path) -> None:
+    """Make the image of the bare tree ``root``; ``preloaded`` is an archive of images."""
     try:
         _kind_files(docker.cache, root)
         _kubernetes(docker.cache, root)
         _pod_network(root)
         kubeadm = _kubeadm_images(docker.cache, root)
-        _preload(docker.cache, root, [kubeadm, *preloaded])
+        _preload(docker.cache, root, [kubeadm, preloaded])
+        kubeadm.unlink()
         _import(docker, root, name)
     finally:
         remove(root)
@@ -246,8 +247,3 @@ def _import(docker: Docker, root: Path, name: str) -> None:
     )
     docker.shell.run("docker", "build", "--tag", name, "-", stdin=METADATA)
     docker.shell.run("docker", "rmi", "ray-operator/node-tree")
-
-
-def built(docker: Docker, name: str) -> bool:
-    """Is it there?"""
-    return exists(docker, name)

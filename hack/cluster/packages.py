@@ -25,19 +25,28 @@ LIBRARIES = "usr/lib/x86_64-linux-gnu"
 XTABLES_NAMES = ("iptables", "iptables-save", "iptables-restore")
 
 
+def folder_of(cache: Cache) -> Path:
+    """Where they are unpacked."""
+    return cache.root / f"packages-{key(SUITE, *_names())}"
+
+
 def unpacked(cache: Cache) -> Path:
     """The folder with the packages' files; downloaded and unpacked first if it is missing."""
-    names = [*WANTED, *(p for command, p in UNLESS_THERE.items() if not shutil.which(command))]
-    folder = cache.root / f"packages-{key(SUITE, *names)}"
+    folder = folder_of(cache)
     if not folder.exists():
         with whole(folder) as new:
             (new / "debs/partial").mkdir(parents=True)
-            _download(Shell(cache.logs / "apt.log"), names, new / "debs")
+            _download(Shell(cache.logs / "apt.log"), _names(), new / "debs")
             for deb in (new / "debs").glob("*.deb"):
                 Shell(cache.logs / "apt.log").run("dpkg", "-x", deb, new)
             _name_iptables(new)
             shutil.rmtree(new / "debs")
     return folder
+
+
+def _names() -> list[str]:
+    lacking = (name for command, name in UNLESS_THERE.items() if not shutil.which(command))
+    return [*WANTED, *lacking]
 
 
 def _download(shell: Shell, names: Sequence[str], into: Path) -> None:
@@ -100,17 +109,35 @@ def tree(cache: Cache, names: Sequence[str], target: Path, *hooks: str) -> None:
     )
 
 
+def first_source() -> tuple[str, str]:
+    """The address of the suite's own archive, and the suite."""
+    uri = next(uri for uri, suite in _archives() if suite == SUITE)
+    return uri, SUITE
+
+
 def _sources() -> str:
-    """The host's sources of the suite (and its updates), as lines for another tree."""
+    """The host's sources of the suite and of its updates, as lines for another tree."""
+    return "".join(f"deb {uri} {suite} main\n" for uri, suite in _archives())
+
+
+def _archives() -> list[tuple[str, str]]:
+    """Addresses and suites; apt knows those of which it has lists."""
+    if not (found := _listed()):
+        subprocess.run(["apt-get", "update", "--quiet"], capture_output=True, check=True)
+        found = _listed()
+    return found
+
+
+def _listed() -> list[tuple[str, str]]:
     fields = "$(ORIGIN) $(CODENAME) $(COMPONENT) $(REPO_URI)"
-    listed = subprocess.run(
+    targets = subprocess.run(
         ["apt-get", "indextargets", "--format", fields, "Created-By: Packages"],
         capture_output=True,
         text=True,
         check=True,
-    ).stdout
-    return "".join(
-        f"deb {uri} {suite} {component}\n"
-        for origin, suite, component, uri in map(str.split, sorted(set(listed.splitlines())))
+    ).stdout.splitlines()
+    return [
+        (uri, suite)
+        for origin, suite, component, uri in map(str.split, sorted(set(targets)))
         if origin == "Debian" and suite.startswith(SUITE) and component == "main"
-    )
+    ]

@@ -68,9 +68,7 @@ def daemon(cache: Cache, name: str) -> Process | None:
 def end(process: Process, seconds: float) -> None:
     """Ask it to end, and wait until it has."""
     _signal(process.pid, signal.SIGTERM)
-    wait_until(
-        lambda: not Path(f"/proc/{process.pid}").exists(), seconds, f"{process.name} to end"
-    )
+    wait_until(lambda: not Path(f"/proc/{process.pid}").exists(), seconds, f"{process.name} to end")
 
 
 def kill_all(cache: Cache) -> None:

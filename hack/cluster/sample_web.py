@@ -51,10 +51,11 @@ def up(shell: Shell, made: Certificates) -> None:
     text = (HERE / "manifests/sample-web.yaml").read_text()
     kubectl.apply_text(shell, text.replace("@IMAGE@", RAY_IMAGE).replace("@CONTENT@", content))
     _turn_names(shell)
-    shell.run(
-        *("kubectl", "rollout", "status", "deployment/sample-web"),
-        *(f"--namespace={NAMESPACE}", f"--timeout={READY_SECONDS}"),
-    )
+    for namespace, name in ((NAMESPACE, "sample-web"), ("kube-system", "coredns")):
+        shell.run(
+            *("kubectl", "rollout", "status", f"deployment/{name}"),
+            *(f"--namespace={namespace}", f"--timeout={READY_SECONDS}"),
+        )
 
 
 def bundle(commit: str) -> bytes:

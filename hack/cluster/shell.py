@@ -24,6 +24,7 @@ LAST_WORDS_BYTES = 1500
 
 _running: set[subprocess.Popen[bytes]] = set()
 _guard = threading.Lock()
+_stopped = threading.Event()
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +120,16 @@ class Shell:
         script = f"set -o pipefail; {_text(source)} | {_text(sink)}"
         self.run("bash", "-c", script)
 
+    @staticmethod
+    def path_with(folder: Path) -> str:
+        """The search path, with a folder before all others."""
+        return f"{folder}:{os.environ.get('PATH', os.defpath)}"
+
     def _start(
         self, command: Sequence[Argument], stdin: int | None, log: object, cwd: Path | None
     ) -> subprocess.Popen[bytes]:
+        if _stopped.is_set():
+            raise ClusterError("stopped, because something else failed")
         process = subprocess.Popen(  # its own session: Ctrl-C is ours to hand on, by stop_all
             [*self.prefix, *map(str, command)],
             env=self._environment(),
@@ -157,7 +165,8 @@ def _text(command: Sequence[Argument]) -> str:
 
 
 def stop_all() -> None:
-    """End every tool that ``Shell.run`` has under way, with its children."""
+    """End every tool that ``Shell.run`` has under way, with its children, and start no more."""
+    _stopped.set()
     with _guard:
         processes = list(_running)
     for process in processes:
