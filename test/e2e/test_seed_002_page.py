@@ -188,13 +188,13 @@ def test_curl_from_a_pod_gives_6_and_15_pizzas(kube: Kubectl) -> None:
         curl_line(f"{NAME}-serve-svc", "/fruit/", FRUIT),
         curl_line(f"{NAME}-serve-svc", "/calc/", PIZZA),
     ]
-    said = kube.run(
+    screen = kube.run_at_terminal(
         *("run", "curl", "--image=radial/busyboxplus:curl", "-i", "--tty"),
-        stdin="\n".join(f"echo; {line}; echo" for line in requests) + "\nexit\n",
+        typing="\n".join(f"echo; {line}; echo" for line in requests) + "\nexit\n",
     )
-    answers = [line.strip() for line in said.splitlines()]
-    assert "6" in answers, said
-    assert FIFTEEN in answers, said
+    answers = [line.strip() for line in screen.splitlines()]
+    assert "6" in answers, screen
+    assert FIFTEEN in answers, screen
 
 
 def test_a_changed_price_is_applied_in_place(kube: Kubectl, file: Path, findings: Findings) -> None:

@@ -4,6 +4,8 @@ Each call is one process in one namespace, with a deadline.  What kubectl refuse
 own words.  Nothing here waits for anything: that is `support.waiting`.
 """
 
+import io
+import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -86,6 +88,24 @@ class Kubectl:
             raise KubectlError(command, ended.returncode, ended.stdout + ended.stderr)
         return ended.stdout
 
+    def run_at_terminal(self, *command: str, typing: str) -> str:
+        """Run one command as at a terminal, with `typing` typed ahead, and return the screen.
+
+        It has no deadline of its own: what is typed must make the command end.
+        """
+        ours, theirs = os.openpty()
+        full = ["kubectl", f"--namespace={self.namespace}", *command]
+        with (
+            io.FileIO(ours, "r+") as terminal,
+            subprocess.Popen(full, stdin=theirs, stdout=theirs, stderr=theirs) as running,
+        ):
+            os.close(theirs)
+            terminal.write(typing.encode())
+            screen = b"".join(iter(lambda: _read(terminal), b"")).decode()
+        if running.returncode:
+            raise KubectlError(command, running.returncode, screen)
+        return screen
+
     def apply(self, manifest: JsonObject | Path) -> str:
         """Apply a file, or a document as if it were one, with kubectl's own strict validation."""
         if isinstance(manifest, Path):
@@ -135,3 +155,11 @@ class Kubectl:
                 yield int(said.split(":")[1].split(" ")[0])
             finally:
                 forward.terminate()
+
+
+def _read(terminal: io.FileIO) -> bytes:
+    """Read what is on the screen next; nothing when the last program there has ended."""
+    try:
+        return terminal.read(4096) or b""
+    except OSError:
+        return b""
