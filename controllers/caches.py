@@ -10,9 +10,10 @@ from typing import Protocol, TypeVar
 
 from ray_operator.api import labels
 from ray_operator.controllers.kinds import RAYCLUSTERS, RAYSERVICES
-from ray_operator.controllers.views import child, endpointslice, pod, resource, service
+from ray_operator.controllers.views import child, endpointslice, node, pod, resource, service
 from ray_operator.controllers.views.child import ChildView
 from ray_operator.controllers.views.endpointslice import EndpointSliceView
+from ray_operator.controllers.views.node import NodeView
 from ray_operator.controllers.views.pod import PodView
 from ray_operator.controllers.views.resource import ResourceView
 from ray_operator.controllers.views.service import ServiceView
@@ -21,6 +22,7 @@ from ray_operator.operator.informer import Informer
 from ray_operator.operator.keys import Key
 from ray_operator.operator.resources import (
     ENDPOINTSLICES,
+    NODES,
     PDBS,
     PODS,
     ROLEBINDINGS,
@@ -34,6 +36,7 @@ from ray_operator.operator.store import Indexer, View
 V = TypeVar("V", bound=View)
 BY_OWNER = "owner"
 BY_SERVICE = "service"
+BY_CLUSTER = "cluster"
 
 OURS = f"{labels.CREATED_BY}={labels.CREATED_BY_VALUE}"
 RAY_PODS = f"{labels.NODE_TYPE} in ({labels.HEAD},{labels.WORKER},{labels.REDIS_CLEANUP})"
@@ -76,6 +79,7 @@ class Caches:
     roles: Informer[ChildView]
     bindings: Informer[ChildView]
     budgets: Informer[ChildView]
+    nodes: Informer[NodeView]
 
     def raycluster(self, key: Key) -> ResourceView | None:
         """Return the RayCluster of that name."""
@@ -93,6 +97,10 @@ class Caches:
         """Return the pods that a RayCluster controls, terminating and finished ones included."""
         return self.pods.store.by_index(BY_OWNER, owner_uid)
 
+    def pods_labelled(self, cluster: Key) -> tuple[PodView, ...]:
+        """Return the pods that carry a RayCluster's name, whoever owns them."""
+        return self.pods.store.by_index(BY_CLUSTER, str(cluster))
+
     def pod(self, key: Key) -> PodView | None:
         """Return the pod of that name, whoever owns it."""
         return self.pods.store.get(key)
@@ -105,6 +113,15 @@ class Caches:
         """Return the Service of that name, if it carries our label, whoever owns it."""
         return self.services.store.get(key)
 
+    @property
+    def knows_nodes(self) -> bool:
+        """Whether nodes can be seen at all: namespaced installations may not."""
+        return not self.nodes.is_unavailable
+
+    def node(self, name: str) -> NodeView | None:
+        """Return the node of that name."""
+        return self.nodes.store.get(Key("", name))
+
     def endpoints_of(self, service: Key) -> tuple[EndpointSliceView, ...]:
         """Return the EndpointSlices of a Service."""
         return self.endpointslices.store.by_index(BY_SERVICE, str(service))
@@ -116,7 +133,12 @@ def build_caches(watch: Watch) -> Caches:
     return Caches(
         rayclusters=watch(RAYCLUSTERS, resource.project, indexes=owned),
         rayservices=watch(RAYSERVICES, resource.project),
-        pods=watch(PODS, pod.project, selector=RAY_PODS, indexes=owned),
+        pods=watch(
+            PODS,
+            pod.project,
+            selector=RAY_PODS,
+            indexes={BY_OWNER: _owner, BY_CLUSTER: _cluster},
+        ),
         services=watch(SERVICES, service.project, selector=OURS, indexes=owned),
         endpointslices=watch(
             ENDPOINTSLICES,
@@ -128,11 +150,16 @@ def build_caches(watch: Watch) -> Caches:
         roles=watch(ROLES, child.project, selector=OURS),
         bindings=watch(ROLEBINDINGS, child.project, selector=OURS),
         budgets=watch(PDBS, child.project, selector=OURS),
+        nodes=watch(NODES, node.project),
     )
 
 
 def _owner(view: _Owned) -> Iterable[str]:
     return (view.owner_uid,) if view.owner_uid else ()
+
+
+def _cluster(view: PodView) -> Iterable[str]:
+    return (str(Key(view.key.namespace, view.cluster)),)
 
 
 def _service(view: EndpointSliceView) -> Iterable[str]:

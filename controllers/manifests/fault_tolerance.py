@@ -3,7 +3,7 @@
 from ray_operator.api import annotations, labels, names
 from ray_operator.controllers.manifests.cluster import Cluster, FaultTolerance
 from ray_operator.controllers.manifests.ray_params import Params
-from ray_operator.controllers.manifests.variables import Env, literal, own_env
+from ray_operator.controllers.manifests.variables import Env, literal
 from ray_operator.operator.documents import JsonObject, get_object, get_text
 
 _VOLUME = "gcs-storage"
@@ -87,15 +87,3 @@ def _redis_env(cluster: Cluster) -> Env:
     elif password := cluster.head.start_params.get("redis-password"):
         env.append(literal("REDIS_PASSWORD", password))
     return tuple(env)
-
-
-def is_implied(cluster: Cluster) -> bool:
-    """Tell whether only the head's environment asks for it: accepted, but worth a warning."""
-    asked = (
-        cluster.fault_tolerance_options
-        or annotations.FT_ENABLED in cluster.annotations
-        or annotations.FT_ENABLED
-        in get_object(get_object(cluster.head.template, "metadata"), "annotations")
-    )
-    addresses = (get_text(entry, "name") for entry in own_env(cluster.head.ray_container))
-    return not asked and "RAY_REDIS_ADDRESS" in addresses

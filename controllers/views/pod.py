@@ -37,6 +37,7 @@ _KEPT_ANNOTATIONS = (
     annotation_keys.UPGRADE_STRATEGY_RECREATE_HASH,
     annotation_keys.KUBERAY_VERSION,
     annotation_keys.POD_SPEC_HASH,
+    annotation_keys.DELETE_AFTER,
     FAILED_STARTS,
 )
 RUNNING: Final = "Running"
@@ -165,6 +166,11 @@ class PodView:
     def is_scheduled(self) -> bool:
         """Whether a node was found."""
         return bool(self.node)
+
+    @property
+    def created_at(self) -> float:
+        """When the pod was created, in seconds since 1970; 0 if unknown."""
+        return self.created.timestamp() if self.created else 0.0
 
     @property
     def replica_index(self) -> int | None:

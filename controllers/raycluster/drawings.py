@@ -1,0 +1,86 @@
+"""Parsed RayClusters, kept while they are in use: a spec is read once a generation.
+
+A parsed spec costs ten times its JSON, so only the last ones are kept.  Nothing is lost with them.
+"""
+
+from collections import OrderedDict
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from ray_operator.api.problems import Notice, Problem
+from ray_operator.api.raycluster_validation import find_notices, find_problem, read_facts
+from ray_operator.controllers.manifests.cluster import Cluster, Identity, read_cluster, stamped
+from ray_operator.controllers.manifests.options import BuildOptions
+from ray_operator.controllers.raycluster.blueprint import Blueprint, draw
+from ray_operator.controllers.views.resource import ResourceView
+from ray_operator.operator.documents import JsonObject
+
+MOST_KEPT = 256
+"""About 0.5 MB each at worst; more clusters than that are hardly in work at the same time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """A RayCluster read and worked out.
+
+    `problem` is what the user has to mend first; `notices` what the user may not have meant.
+    """
+
+    cluster: Cluster
+    blueprint: Blueprint
+    problem: Problem | None
+    notices: tuple[Notice, ...]
+
+    def is_of(self, view: ResourceView) -> bool:
+        """Tell whether nothing that was read has changed since."""
+        return (
+            self.cluster.generation == view.generation
+            and self.cluster.labels == view.labels
+            and self.cluster.annotations == view.annotations
+        )
+
+
+class Drawings:
+    """The last RayClusters that were read, by UID."""
+
+    def __init__(self, options: BuildOptions, gates: Collection[str]) -> None:
+        self._options = options
+        self._gates = frozenset(gates)
+        self._kept: OrderedDict[str, Drawing] = OrderedDict()
+
+    def of(self, view: ResourceView) -> Drawing:
+        """Return the RayCluster as it is now."""
+        found = self._kept.get(view.uid)
+        if found is None or not found.is_of(view):
+            found = self._read(view)
+            self._kept[view.uid] = found
+            while len(self._kept) > MOST_KEPT:
+                self._kept.popitem(last=False)
+        self._kept.move_to_end(view.uid)
+        return found
+
+    def _read(self, view: ResourceView) -> Drawing:
+        spec = view.spec()
+        identity = Identity(
+            name=view.name,
+            namespace=view.namespace,
+            uid=view.uid,
+            labels=view.labels,
+            annotations=view.annotations,
+            generation=view.generation,
+        )
+        cluster = stamped(read_cluster(identity, spec))
+        document: JsonObject = {
+            "metadata": {
+                "name": view.name,
+                "labels": view.labels,
+                "annotations": view.annotations,
+            },
+            "spec": spec,
+        }
+        return Drawing(
+            cluster=cluster,
+            blueprint=draw(cluster, self._options),
+            problem=find_problem(document, self._gates),
+            notices=tuple(find_notices(read_facts(document, self._gates))),
+        )

@@ -1,0 +1,202 @@
+"""Makes the cluster match one RayCluster: observe, plan, act, report."""
+
+import base64
+import secrets
+import zlib
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from ray_operator.api.kinds import is_managed_by_us
+from ray_operator.controllers.kinds import RAYCLUSTERS
+from ray_operator.controllers.manifests import authentication
+from ray_operator.controllers.raycluster import release
+from ray_operator.controllers.raycluster.actions import (
+    TOKEN_LANE,
+    Action,
+    CreateHead,
+    CreateWorker,
+    DeletePod,
+    Rendering,
+    child_lane,
+    failure_reason,
+    render,
+)
+from ray_operator.controllers.raycluster.conditions import Facts, Setback
+from ray_operator.controllers.raycluster.decision import Plan, sooner
+from ray_operator.controllers.raycluster.news import news, obstacle_text
+from ray_operator.controllers.raycluster.observe import Observer
+from ray_operator.controllers.raycluster.observed import Observed, Phase
+from ray_operator.controllers.raycluster.plan import plan
+from ray_operator.controllers.raycluster.status import due, next_status
+from ray_operator.controllers.views.resource import ResourceView
+from ray_operator.operator.clock import Clock
+from ray_operator.operator.controller import Result
+from ray_operator.operator.documents import get_object, get_text
+from ray_operator.operator.errors import Conflict, NotFound
+from ray_operator.operator.events import Note, Recorder
+from ray_operator.operator.executor import Executor, Outcome, Warned
+from ray_operator.operator.keys import Key
+from ray_operator.operator.resources import PODS, SERVICEACCOUNTS
+from ray_operator.operator.statuses import StatusWriter, status_changes
+from ray_operator.operator.writes import Create, Delete, Write
+
+CONTROLLER = "raycluster-controller"
+_CATCH_UP = timedelta(milliseconds=100)
+"""A watch brings our own write back within milliseconds."""
+_TOKEN_BYTES = 32
+_JITTER = 0.2
+"""Resyncs are spread over ±10 %, so that clusters made together don't stay together."""
+
+
+@dataclass(frozen=True, slots=True)
+class RayClusterReconciler:
+    """Reconciles RayClusters; all state is in the API server."""
+
+    observer: Observer
+    executor: Executor
+    statuses: StatusWriter
+    recorder: Recorder
+    clock: Clock
+    resync: timedelta | None
+
+    async def reconcile(self, key: Key) -> Result:
+        """Do one pass over one RayCluster.
+
+        Raises:
+            Exception: a write failed; the status has been written all the same.
+        """
+        view = self.observer.caches.raycluster(key)
+        if view is None:
+            self.observer.expectations.forget(key)
+            return Result()
+        if view.is_terminating:
+            return await self._let_go(view)
+        if not is_managed_by_us(view.managed_by):
+            return Result()
+        if not self.statuses.caught_up(view):
+            return Result(check_again=_CATCH_UP)
+        seen = await self.observer.observe(view)
+        return await self._pass(view, seen, self.clock.now())
+
+    async def _pass(self, view: ResourceView, seen: Observed, now: datetime) -> Result:
+        decided = plan(seen, now)
+        outcome = await self._act(view, seen, decided)
+        try:
+            status_wait = await self._report(view, seen, decided, outcome)
+        except NotFound:
+            return Result()
+        except Conflict:
+            # A transition met a newer object: decide again on what the watch brings.
+            return Result(check_again=_CATCH_UP)
+        outcome.raise_failure()
+        return Result(sooner(decided.check_again, status_wait, self._next_resync(view)))
+
+    async def _act(self, view: ResourceView, seen: Observed, decided: Plan) -> Outcome:
+        if not decided.actions:
+            return Outcome()
+        how = Rendering(
+            cluster=seen.cluster,
+            options=seen.policy.build,
+            token=base64.b64encode(secrets.token_bytes(_TOKEN_BYTES)).decode(),
+            head_needs=_head_needs(seen),
+        )
+        return await self.executor.run(view.ref, [render(a, how) for a in decided.actions])
+
+    async def _report(
+        self,
+        view: ResourceView,
+        seen: Observed,
+        decided: Plan,
+        outcome: Outcome,
+    ) -> timedelta | None:
+        """Write the status, then tell; return when a status that can wait is due."""
+        now = self.clock.now()
+        facts = Facts(
+            phase=decided.next_phase or Phase.RUNNING,
+            failures=_setbacks(decided.actions, outcome),
+            drift=decided.drift,
+            obstacle=obstacle_text(decided),
+        )
+        desired = next_status(seen, facts, now)
+        wait = due(seen.status, desired, now)
+        if wait > timedelta(0) and status_changes(seen.status, desired):
+            self._tell(view, outcome.notes())
+            return wait
+        await self.statuses.write(
+            RAYCLUSTERS,
+            view,
+            seen.status,
+            desired,
+            transition=decided.phase_first,
+        )
+        self._tell(view, (*news(seen, decided), *outcome.notes(), *_warnings(outcome.warned)))
+        return None
+
+    def _tell(self, view: ResourceView, notes: tuple[Note, ...]) -> None:
+        for note in notes:
+            self.recorder.record(view.ref, note)
+
+    async def _let_go(self, view: ResourceView) -> Result:
+        if not release.is_held(view):
+            return Result()
+        cluster = self.observer.drawings.of(view).cluster
+        outcome = await self.executor.run(view.ref, [release.release(view, cluster)])
+        self._tell(view, outcome.notes())
+        outcome.raise_failure()
+        return Result()
+
+    def _next_resync(self, view: ResourceView) -> timedelta | None:
+        if self.resync is None:
+            return None
+        share = zlib.crc32(view.uid.encode()) / 2**32
+        return self.resync * (1 - _JITTER / 2 + _JITTER * share)
+
+
+def _head_needs(seen: Observed) -> frozenset[str]:
+    """Return the lanes that must have succeeded before the head's pod is worth creating."""
+    needs = set()
+    if authentication.needs_secret(seen.cluster, seen.policy.build):
+        needs.add(TOKEN_LANE)
+    if seen.cluster.has_autoscaler:
+        needs.add(child_lane(SERVICEACCOUNTS, seen.cluster.account_name))
+    return frozenset(needs)
+
+
+def _setbacks(actions: tuple[Action, ...], outcome: Outcome) -> tuple[Setback, ...]:
+    """Return which pods could not be made or deleted, one setback a reason."""
+    reasons = {_pod_name(action): failure_reason(action) for action in actions}
+    found: dict[str, Setback] = {}
+    for failure in outcome.failed:
+        name = _written_name(failure.step.write)
+        if reason := reasons.get(name):
+            # Names are made up anew for each try: with them the message would never rest.
+            text = str(failure.error).replace(name, "…")
+            found.setdefault(reason, Setback(reason, text))
+    return tuple(found.values())
+
+
+def _written_name(write: Write) -> str:
+    match write:
+        case Create(resource, manifest) if resource == PODS:
+            return get_text(get_object(manifest, "metadata"), "name")
+        case Delete(resource, key) if resource == PODS:
+            return key.name
+        case _:
+            return ""
+
+
+def _pod_name(action: Action) -> str:
+    match action:
+        case CreateHead(name) | CreateWorker(_, name):
+            return name
+        case DeletePod(pod):
+            return pod.name
+        case _:
+            return ""
+
+
+def _warnings(warned: tuple[Warned, ...]) -> tuple[Note, ...]:
+    return tuple(
+        Note("Warning", "PodTemplateWarning", "Validate", text)
+        for text in dict.fromkeys(text for each in warned for text in each.texts)
+    )

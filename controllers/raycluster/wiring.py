@@ -1,0 +1,73 @@
+"""Puts the RayCluster controller together, and says which changes it wants to hear of."""
+
+from typing import Protocol
+
+from ray_operator.api import gates
+from ray_operator.api.kinds import RAY_CLUSTER
+from ray_operator.controllers.build_options import build_options
+from ray_operator.controllers.caches import Caches
+from ray_operator.controllers.raycluster.drawings import Drawings
+from ray_operator.controllers.raycluster.existence import Existence
+from ray_operator.controllers.raycluster.observe import Observer
+from ray_operator.controllers.raycluster.observed import Policy
+from ray_operator.controllers.raycluster.reconciler import CONTROLLER, RayClusterReconciler
+from ray_operator.controllers.views.ownership import Owner
+from ray_operator.controllers.views.resource import ResourceView, needs_attention
+from ray_operator.operator.controller import Reconciler
+from ray_operator.operator.keys import Key
+from ray_operator.operator.parts import Parts
+from ray_operator.operator.workqueue import WorkQueue
+
+
+def wire(parts: Parts, caches: Caches, queue: WorkQueue) -> Reconciler:
+    """Return the reconciler of RayClusters, whose keys `queue` gets from the caches."""
+    _subscribe(caches, queue)
+    settings = parts.settings
+    options = build_options(settings)
+    observer = Observer(
+        caches=caches,
+        drawings=Drawings(options, settings.gates),
+        existence=Existence(parts.kube, parts.clock),
+        expectations=parts.expectations,
+        kube=parts.kube,
+        policy=Policy(
+            build=options,
+            random_pod_delete=settings.random_pod_delete,
+            conditions=settings.is_on(gates.RAY_CLUSTER_STATUS_CONDITIONS),
+        ),
+    )
+    return RayClusterReconciler(
+        observer=observer,
+        executor=parts.executor,
+        statuses=parts.statuses,
+        recorder=parts.recorder(CONTROLLER),
+        clock=parts.clock,
+        resync=settings.resync,
+    )
+
+
+def _subscribe(caches: Caches, queue: WorkQueue) -> None:
+    def on_cluster(old: ResourceView | None, new: ResourceView | None) -> None:
+        view = new or old
+        if view is not None and needs_attention(old, new):
+            queue.add(view.key, routine=not caches.rayclusters.has_synced)
+
+    def on_child(old: _Child | None, new: _Child | None) -> None:
+        # Both: a child may have changed hands.
+        for view in {id(view): view for view in (old, new) if view is not None}.values():
+            if view.owner is not None and view.owner.kind == RAY_CLUSTER.name:
+                queue.add(Key(view.key.namespace, view.owner.name))
+
+    caches.rayclusters.on_change(on_cluster)
+    caches.pods.on_change(on_child)
+    caches.services.on_change(on_child)
+    for informer in (caches.accounts, caches.roles, caches.bindings, caches.budgets):
+        informer.on_change(on_child)
+
+
+class _Child(Protocol):
+    @property
+    def key(self) -> Key: ...
+
+    @property
+    def owner(self) -> Owner | None: ...
