@@ -32,13 +32,15 @@ class ClusterAddress:
     """All that is asked in one cluster.
 
     `head_uid` and `head_restarts` tell one incarnation of the head from the next: what an earlier
-    one said or was told is void.  `pods` are those whose Serve proxies are probed.
+    one said or was told is void.  A head that is not ready yet is not expected to answer.
+    `pods` are those whose Serve proxies are probed.
     """
 
     uid: str
     head: PodAddress
     head_uid: str
     head_restarts: int = 0
+    is_head_ready: bool = True
     dashboard_port: int = DASHBOARD_PORT
     agent_port: int = AGENT_PORT
     serve_port: int = SERVE_PORT

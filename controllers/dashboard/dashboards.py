@@ -7,7 +7,6 @@ all end.
 """
 
 import asyncio
-import logging
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import timedelta
@@ -19,8 +18,9 @@ from ray_operator.controllers.dashboard.poller import AT_REST, Pace, Poller
 from ray_operator.controllers.dashboard.submitter import Submission, Submitter
 from ray_operator.operator.clock import Clock
 from ray_operator.operator.keys import Key
+from ray_operator.operator.logs import Logger
 
-log = logging.getLogger(__name__)
+log = Logger(__name__)
 
 AFTER_FAULT = timedelta(seconds=30)
 """Rest after a fault of ours, so that one which repeats does not fill the log."""
@@ -158,7 +158,4 @@ async def _contained(work: Coroutine[None, None, None], owner: Key) -> None:
     try:
         await work
     except Exception:
-        log.exception(
-            "talking to Ray failed for an unforeseen reason",
-            extra={"service": str(owner)},
-        )
+        log.exception("talking to Ray failed for an unforeseen reason", owner=str(owner))

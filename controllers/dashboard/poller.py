@@ -71,10 +71,15 @@ class Poller:
         old = self._address
         is_faster = pace.interval < self._pace.interval
         self._address, self._pace = address, pace
-        if old is not None and old.incarnation != address.incarnation:
+        if old is None:
+            return
+        if old.incarnation != address.incarnation:
             self._breaker = Breaker()
             self._answered_at = None
             self.void()
+        elif address.is_head_ready and not old.is_head_ready:
+            self._breaker = Breaker()  # what failed while it came up does not count
+            self._wake.set()
         elif is_faster:
             self._wake.set()
 

@@ -1,0 +1,196 @@
+"""What a RayService asks for, in our own words.
+
+`read_desired` is the only place that knows the paths of a RayServiceSpec.  It does not fail: a spec
+that breaks a rule comes back as the error that says which, and whoever plans keeps to what was
+valid before.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from enum import StrEnum
+
+from ray_operator.api import annotations, gates, labels
+from ray_operator.api.errors import InvalidSpecError
+from ray_operator.api.hashes import serve_config_hash, spec_hash
+from ray_operator.api.problems import Notice, Problem, of_error
+from ray_operator.api.rayservice_validation import IGNORED_FIELDS, find_notices, find_problem
+from ray_operator.api.serve_config import (
+    applications_of,
+    find_source,
+    http_port,
+    is_legacy,
+    read_serve_config,
+)
+from ray_operator.controllers.manifests.options import BuildOptions
+from ray_operator.controllers.views.resource import ResourceView
+from ray_operator.operator.documents import (
+    JsonObject,
+    get_flag,
+    get_int,
+    get_object,
+    get_objects,
+    get_text,
+)
+
+DEFAULT_DELETION_DELAY = timedelta(seconds=60)
+"""Longer than kube-proxy needs to follow a switch, and than most requests take."""
+DEFAULT_DRAIN_TIMEOUT = timedelta(seconds=600)
+"""How long a request in flight may hold up the end of a cluster that left the traffic."""
+
+
+class Strategy(StrEnum):
+    """How a changed cluster spec is brought about."""
+
+    NEW_CLUSTER = "NewCluster"
+    INCREMENTAL = "NewClusterWithIncrementalUpgrade"
+    RECREATE = "Recreate"
+    NONE = "None"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What an installation decides about all RayServices."""
+
+    build: BuildOptions = field(default_factory=BuildOptions)
+    gates: frozenset[str] = gates.DEFAULT
+    zero_downtime: bool = True
+    head_alias_service: bool = True
+    health_replacement: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """A valid spec.
+
+    `serve_config` is canonical, None if there are no applications; `serve_field` is where it came
+    from.  `cluster_spec` is what a RayCluster is built from.  `notices` are what the author may not
+    have meant.
+    """
+
+    cluster_spec: JsonObject
+    spec_hash: str
+    serve_config: JsonObject | None
+    serve_hash: str
+    strategy: Strategy
+    asked_strategy: str = ""
+    notices: tuple[Notice, ...] = ()
+    is_legacy: bool = False
+    serve_field: str = "spec.serveConfigV2"
+    serve_service: JsonObject = field(default_factory=dict)
+    excludes_head: bool = False
+    deletion_delay: timedelta = DEFAULT_DELETION_DELAY
+    drain_timeout: timedelta = DEFAULT_DRAIN_TIMEOUT
+
+    @property
+    def groups(self) -> tuple[JsonObject, ...]:
+        """The worker groups, as written."""
+        return get_objects(self.cluster_spec, "workerGroupSpecs")
+
+    @property
+    def replicas(self) -> dict[str, int]:
+        """How many replicas each worker group asks for."""
+        return {get_text(g, "groupName"): get_int(g, "replicas") for g in self.groups}
+
+    @property
+    def serve_port(self) -> int | None:
+        """The port that the Serve config chooses for HTTP, if it does."""
+        return http_port(self.serve_config or {})
+
+    def hash_of_first(self, groups: int) -> str:
+        """Return the spec's hash as if it had only its first worker groups."""
+        return spec_hash(self.cluster_spec, groups)
+
+
+class Reader:
+    """Reads specs, each only once: parsing YAML takes longer than the rest of a pass.
+
+    What was read of a service is kept until it changes or is forgotten.
+    """
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._kept: dict[str, tuple[ResourceView, Desired | Problem]] = {}
+
+    def read(self, service: ResourceView) -> Desired | Problem:
+        """Return what a RayService asks for, or the first problem of its spec."""
+        known = self._kept.get(service.uid)
+        if known is not None and _reads_the_same(known[0], service):
+            return known[1]
+        desired = read_desired(service, self._options)
+        self._kept[service.uid] = service, desired
+        return desired
+
+    def forget(self, uid: str) -> None:
+        """Drop what was read of a service that is gone."""
+        self._kept.pop(uid, None)
+
+
+def _reads_the_same(old: ResourceView, new: ResourceView) -> bool:
+    return (old.spec_bytes, old.annotations) == (new.spec_bytes, new.annotations)
+
+
+def read_desired(service: ResourceView, options: Options) -> Desired | Problem:
+    """Read a RayService's spec; the first problem if it breaks a rule."""
+    spec = service.spec()
+    document: JsonObject = {
+        "metadata": {
+            "name": service.name,
+            "namespace": service.namespace,
+            "labels": service.labels,
+            "annotations": service.annotations,
+        },
+        "spec": spec,
+    }
+    if problem := find_problem(document, options.gates):
+        return problem
+    try:
+        config = read_serve_config(spec)
+    except InvalidSpecError as error:
+        return of_error(error)
+    notices = tuple(find_notices(document, options.gates))
+    return replace(_read_valid(spec, config, options), notices=notices)
+
+
+def _read_valid(spec: JsonObject, config: JsonObject, options: Options) -> Desired:
+    has_applications = bool(applications_of(config))
+    asked = get_text(get_object(spec, "upgradeStrategy"), "type")
+    whole = get_object(spec, "rayClusterConfig")
+    cluster_spec = {key: value for key, value in whole.items() if key not in IGNORED_FIELDS}
+    return Desired(
+        cluster_spec=cluster_spec,
+        spec_hash=spec_hash(cluster_spec),
+        serve_config=config if has_applications else None,
+        serve_hash=serve_config_hash(config) if has_applications else "",
+        strategy=_strategy(asked, options),
+        asked_strategy=asked,
+        is_legacy=is_legacy(spec),
+        serve_field=f"spec.{find_source(spec)}",
+        serve_service=get_object(spec, "serveService"),
+        excludes_head=get_flag(spec, "excludeHeadPodFromServeSvc"),
+        deletion_delay=_seconds(spec, "rayClusterDeletionDelaySeconds", DEFAULT_DELETION_DELAY),
+        drain_timeout=_seconds(spec, "rayClusterDrainTimeoutSeconds", DEFAULT_DRAIN_TIMEOUT),
+    )
+
+
+def _strategy(asked: str, options: Options) -> Strategy:
+    if asked == Strategy.INCREMENTAL:
+        has_gate = gates.RAY_SERVICE_INCREMENTAL_UPGRADE in options.gates
+        return Strategy.INCREMENTAL if has_gate else Strategy.NONE
+    if asked:
+        return Strategy(asked)
+    return Strategy.NEW_CLUSTER if options.zero_downtime else Strategy.NONE
+
+
+def _seconds(spec: JsonObject, key: str, default: timedelta) -> timedelta:
+    return timedelta(seconds=get_int(spec, key)) if key in spec else default
+
+
+def upgrades_on_replica_change(desired: Desired, texts: Mapping[str, str]) -> bool:
+    """Tell whether other worker replicas are a reason for a new cluster.
+
+    They are not, but for the manifests of the first releases, whose documents promise it
+    (rayservice.md, ruling 1); an annotation decides either way.
+    """
+    asked = texts.get(annotations.UPGRADE_ON_REPLICA_CHANGE, "").lower()
+    return asked == labels.TRUE or (desired.is_legacy and asked != labels.FALSE)

@@ -1,0 +1,162 @@
+"""One RayService, one pass: observe, plan, act, report.
+
+Nothing here waits for Ray: what it said is read, what it is to be told is handed over.
+"""
+
+from datetime import datetime
+from typing import Protocol
+
+from ray_operator.api import finalizers
+from ray_operator.api.kinds import is_managed_by_us
+from ray_operator.controllers.caches import Caches
+from ray_operator.controllers.dashboard.dashboards import Dashboards
+from ray_operator.controllers.dashboard.submitter import Submission
+from ray_operator.controllers.kinds import RAYSERVICES
+from ray_operator.controllers.rayservice.actions import Action, Submit, steps_of
+from ray_operator.controllers.rayservice.desired import Options, Reader
+from ray_operator.controllers.rayservice.following import address_of, pace_of
+from ray_operator.controllers.rayservice.observe import Sources, observe
+from ray_operator.controllers.rayservice.observed import Observed
+from ray_operator.controllers.rayservice.plan import Plan, plan
+from ray_operator.controllers.rayservice.status import Report, report
+from ray_operator.controllers.views.resource import ResourceView
+from ray_operator.operator.clock import Clock
+from ray_operator.operator.controller import Result
+from ray_operator.operator.documents import encode
+from ray_operator.operator.events import Recorder
+from ray_operator.operator.executor import Executor, Outcome, Step
+from ray_operator.operator.keys import Key
+from ray_operator.operator.logs import Logger
+from ray_operator.operator.statuses import StatusWriter
+from ray_operator.operator.writes import MergePatch
+
+log = Logger(__name__)
+
+
+class Tools(Protocol):
+    """What a reconciler works with; each does one thing, and tests hand in their own."""
+
+    @property
+    def clock(self) -> Clock:
+        """The time."""
+        ...
+
+    @property
+    def executor(self) -> Executor:
+        """The only writer of objects."""
+        ...
+
+    @property
+    def statuses(self) -> StatusWriter:
+        """The writer of statuses."""
+        ...
+
+
+class RayServiceReconciler:
+    """Makes the cluster match RayServices."""
+
+    def __init__(
+        self,
+        tools: Tools,
+        caches: Caches,
+        dashboards: Dashboards,
+        recorder: Recorder,
+        options: Options,
+    ) -> None:
+        self._reader = Reader(options)
+        self._sources = Sources(caches, dashboards, self._reader, options)
+        self._clock = tools.clock
+        self._executor = tools.executor
+        self._statuses = tools.statuses
+        self._caches = caches
+        self._dashboards = dashboards
+        self._recorder = recorder
+
+    async def reconcile(self, key: Key) -> Result:
+        """Bring one RayService nearer to its spec; see `Reconciler.reconcile`."""
+        service = self._caches.rayservice(key)
+        if service is None or service.is_terminating or not is_managed_by_us(service.managed_by):
+            return await self._let_go(key, service)
+        if not self._statuses.caught_up(service):
+            return Result()  # our last decision is not in the cache yet; the watch will bring it
+        seen = observe(service, self._sources)
+        self._follow(key, seen)
+        now = self._clock.now()
+        step = plan(seen, now)
+        outcome = await self._executor.run(service.ref, steps_of(step.actions))
+        self._submit(step.actions)
+        await self._tell(service, outcome, report(seen, step, now))
+        outcome.raise_failure()
+        return _result(step, now)
+
+    async def _tell(self, service: ResourceView, outcome: Outcome, told: Report) -> None:
+        """Write the status, then the events; names change only after all deletions succeeded."""
+        notes = outcome.notes()
+        try:
+            if not (told.is_transition and outcome.failed):
+                await self._statuses.write(
+                    RAYSERVICES,
+                    service,
+                    service.status(),
+                    told.status,
+                    transition=told.is_transition,
+                )
+                notes = (*notes, *told.notes)
+        finally:
+            for note in notes:
+                self._recorder.record(service.ref, note)
+
+    def _follow(self, key: Key, seen: Observed) -> None:
+        """Say whose Ray is to be looked at from now on.
+
+        A head that was never ready is left alone: it would only refuse while it starts.
+        """
+        followed = set()
+        for cluster in (seen.active, seen.pending):
+            address = address_of(cluster) if cluster else None
+            if cluster is None or address is None:
+                continue
+            followed.add(cluster.uid)
+            if address.is_head_ready or cluster.ray.observation is not None:
+                self._dashboards.follow(key, address, pace_of(cluster, seen))
+        self._dashboards.keep_only(key, frozenset(followed))
+
+    def _submit(self, actions: tuple[Action, ...]) -> None:
+        for action in actions:
+            if isinstance(action, Submit):
+                log.info(
+                    "submitting the Serve config", raycluster=action.cluster.name, why=action.why
+                )
+                submission = Submission(action.config_hash, encode(action.config))
+                self._dashboards.submit(action.cluster.uid, submission)
+
+    async def _let_go(self, key: Key, service: ResourceView | None) -> Result:
+        """Forget a service that is gone, ending or somebody else's.
+
+        What it owns is collected by the API server; only a finalizer of the peer's must go.
+        """
+        self._dashboards.keep_only(key, frozenset())
+        if service is None:
+            return Result()
+        self._reader.forget(service.uid)
+        if service.is_terminating:
+            outcome = await self._executor.run(service.ref, _without_finalizer(service))
+            outcome.raise_failure()
+        return Result()
+
+
+def _without_finalizer(service: ResourceView) -> tuple[Step, ...]:
+    if finalizers.RAY_SERVICE not in service.finalizers:
+        return ()
+    kept = [name for name in service.finalizers if name != finalizers.RAY_SERVICE]
+    patch = MergePatch(
+        RAYSERVICES,
+        service.key,
+        {"metadata": {"finalizers": kept}},
+        resource_version=service.resource_version,
+    )
+    return (Step("remove the finalizer of an earlier operator", patch, "finalizer"),)
+
+
+def _result(step: Plan, now: datetime) -> Result:
+    return Result(check_again=step.check_at - now if step.check_at else None)

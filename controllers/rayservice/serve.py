@@ -1,0 +1,121 @@
+"""Which Serve config belongs to which cluster, and when it is sent to Ray (rayservice.md 3.6).
+
+Assigning and sending are two things: the assignment is an annotation, written when the spec allows
+it; the sending makes Ray run what is assigned, as often as it takes.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from ray_operator.api import annotations
+from ray_operator.controllers.dashboard.observation import Accepted, Refused, Unanswered
+from ray_operator.controllers.rayservice.actions import (
+    Action,
+    AnnotateCluster,
+    Submit,
+    record_submission,
+)
+from ray_operator.controllers.rayservice.desired import Desired
+from ray_operator.controllers.rayservice.observed import ClusterSeen, Observed
+from ray_operator.controllers.rayservice.readiness import missing_applications
+from ray_operator.controllers.rayservice.recorded import assignment, read_assigned
+from ray_operator.controllers.rayservice.upgrade import (
+    Append,
+    Begin,
+    Decision,
+    Drift,
+    Keep,
+    Restamp,
+)
+from ray_operator.operator.documents import JsonObject
+
+RETRY_REFUSED = timedelta(seconds=60)
+"""A refused config is tried again now and then: an image may have learnt a key meanwhile."""
+RETRY_MISSING = timedelta(seconds=10)
+"""Ray needs a moment to report what it was just told; asking faster would tell it twice."""
+
+
+def assigned_config(cluster: ClusterSeen, seen: Observed) -> JsonObject | None:
+    """Return the config that a cluster is to run, None if it is unknown or there is none."""
+    desired = seen.desired
+    if isinstance(desired, Desired) and desired.serve_hash == cluster.assigned_hash:
+        return desired.serve_config
+    return read_assigned(cluster.annotations)
+
+
+def assign(seen: Observed, decision: Decision) -> Iterator[Action]:
+    """Assign the spec's config to the clusters that it is meant for."""
+    desired = seen.desired
+    if not isinstance(desired, Desired) or not desired.serve_hash:
+        return
+    for cluster in _meant(seen, decision):
+        if cluster.assigned_hash != desired.serve_hash:
+            yield AnnotateCluster(
+                cluster.ref,
+                assignment(desired.serve_config, desired.serve_hash),
+                why="the Serve config of the spec is assigned to it",
+            )
+
+
+def _meant(seen: Observed, decision: Decision) -> Iterator[ClusterSeen]:
+    """While a new cluster is due or coming up, the active one keeps the config that it has."""
+    desired = seen.desired
+    match decision:
+        case Keep() | Append() | Restamp() | Drift():
+            if seen.pending is not None:
+                yield seen.pending
+            elif seen.active is not None and not seen.names.pending:
+                yield seen.active
+        case Begin():
+            pass
+        case _:
+            pass
+    if seen.active is None or seen.pending is None or not isinstance(desired, Desired):
+        return
+    if seen.annotations.get(annotations.APPLY_TO_ACTIVE) == desired.serve_hash:
+        yield seen.active
+
+
+def submit(cluster: ClusterSeen, config: JsonObject | None, now: datetime) -> Iterator[Action]:
+    """Write down what Ray took, and send what it lacks."""
+    submitted = cluster.submitted
+    if submitted is not None and isinstance(cluster.ray.outcome, Accepted):
+        recorded = cluster.recorded_submission
+        is_recorded = recorded is not None and (
+            recorded.config_hash == submitted.config_hash
+            and recorded.is_of(submitted.head_uid, submitted.head_restarts)
+        )
+        if not is_recorded:
+            yield record_submission(cluster.ref, submitted)
+    if config is None or cluster.ray.submitting or not cluster.is_head_ready:
+        return
+    if (retry_at := next_try(cluster)) is not None and now < retry_at:
+        return
+    if why := _why_submit(cluster, config, now):
+        yield Submit(cluster.ref, config, cluster.assigned_hash, why)
+
+
+def next_try(cluster: ClusterSeen) -> datetime | None:
+    """Return when a config that Ray did not take may be sent again; None: at once."""
+    outcome, head = cluster.ray.outcome, cluster.head
+    if outcome is None or head is None:
+        return None
+    if (outcome.config_hash, outcome.head_uid) != (cluster.assigned_hash, head.uid):
+        return None
+    match outcome:
+        case Refused(at=at):
+            return at + RETRY_REFUSED
+        case Unanswered(retry_at=retry_at):
+            return retry_at
+        case Accepted():
+            return None
+
+
+def _why_submit(cluster: ClusterSeen, config: JsonObject, now: datetime) -> str:
+    submitted = cluster.submitted
+    if submitted is None or submitted.config_hash != cluster.assigned_hash:
+        return "it is new to the cluster"
+    missing = missing_applications(cluster, config)
+    if missing and now - submitted.time >= RETRY_MISSING:
+        return f"Ray lacks {', '.join(missing)}"
+    return ""

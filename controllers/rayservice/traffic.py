@@ -1,0 +1,168 @@
+"""Where requests go: the cluster that the service's Services select (rayservice.md 6, 9.4).
+
+A switch that was begun is finished, by whoever finds it half done: once one Service selects the
+pending cluster, all are to.  The Services are derived state, built anew in each pass and patched
+where they differ.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ray_operator.api import labels, names
+from ray_operator.api.kinds import RAY_SERVICE
+from ray_operator.controllers.manifests.services import (
+    ServiceIdentity,
+    head_service,
+    serve_service,
+    service_patch,
+)
+from ray_operator.controllers.rayservice.actions import (
+    HEAD_SERVICES,
+    SERVE_SERVICE,
+    CreateService,
+    DeleteService,
+    PatchService,
+)
+from ray_operator.controllers.rayservice.desired import Desired
+from ray_operator.controllers.rayservice.observed import ClusterSeen, Observed
+from ray_operator.controllers.views.service import ServiceView
+from ray_operator.operator.documents import JsonObject, get_object, get_text
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A Service as it should be, and whether it carries requests or leads to the head."""
+
+    manifest: JsonObject
+    lane: str
+
+    @property
+    def name(self) -> str:
+        """The Service's name."""
+        return get_text(get_object(self.manifest, "metadata"), "name")
+
+
+def is_switching(seen: Observed) -> bool:
+    """Tell whether some Service of ours selects the pending cluster already."""
+    return bool(seen.names.pending) and any(
+        service.selector.get(labels.CLUSTER) == seen.names.pending for service in own_services(seen)
+    )
+
+
+def is_switched(seen: Observed, wanted: tuple[Wanted, ...]) -> bool:
+    """Tell whether every Service that can be ours selects the pending cluster."""
+    return bool(wanted) and all(
+        live is not None
+        and (_is_foreign(seen, live) or live.selector.get(labels.CLUSTER) == seen.names.pending)
+        for live in (seen.service(service.name) for service in wanted)
+    )
+
+
+def target_of(seen: Observed, *, is_pending_switchable: bool) -> ClusterSeen | None:
+    """Return the cluster that is to take the requests; None before the first one can."""
+    if seen.pending is not None and (is_switching(seen) or is_pending_switchable):
+        return seen.pending
+    return seen.active
+
+
+def own_services(seen: Observed) -> tuple[ServiceView, ...]:
+    """Return the live Services that belong to the RayService."""
+    return tuple(service for service in seen.services if not _is_foreign(seen, service))
+
+
+def wanted_services(seen: Observed, target: ClusterSeen) -> tuple[Wanted, ...]:
+    """Build the Services of a RayService in front of a cluster.
+
+    While the spec is invalid nobody knows what they are to look like: those that exist stay, none
+    is made.
+    """
+    if not isinstance(seen.desired, Desired):
+        return ()
+    own = {
+        labels.ORIGINATED_FROM_NAME: seen.name,
+        labels.ORIGINATED_FROM_CRD: RAY_SERVICE.name,
+    }
+    serve = serve_service(
+        target.cluster,
+        ServiceIdentity(
+            names.serve_service(seen.name), {**own, labels.SERVE: f"{seen.name}-serve"}
+        ),
+        {labels.CLUSTER: target.name, labels.SERVE: labels.TRUE},
+        _template(seen),
+    )
+    head_labels = {
+        **own,
+        labels.NODE_TYPE: labels.HEAD,
+        labels.IDENTIFIER: names.head_identifier(seen.name),
+        labels.APP_NAME: labels.APP_NAME_VALUE,
+        labels.CREATED_BY: labels.CREATED_BY_VALUE,
+    }
+    heads = [names.head_service(seen.name)]
+    if seen.options.head_alias_service:
+        heads.append(names.head_alias_service(seen.name))
+    return (
+        Wanted(serve, SERVE_SERVICE),
+        *(
+            Wanted(
+                head_service(
+                    target.cluster, seen.options.build, ServiceIdentity(name, head_labels)
+                ),
+                HEAD_SERVICES,
+            )
+            for name in heads
+        ),
+    )
+
+
+def direct(
+    seen: Observed, wanted: tuple[Wanted, ...]
+) -> Iterator[CreateService | PatchService | DeleteService]:
+    """Return what makes the live Services those that are wanted; nothing if none are known."""
+    if not wanted:
+        return
+    for service in wanted:
+        live = seen.service(service.name)
+        if live is None:
+            yield CreateService(service.manifest, service.lane)
+            continue
+        if _is_foreign(seen, live):
+            continue
+        patch = service_patch(live, service.manifest)
+        if patch is not None:
+            yield PatchService(live.key, patch, service.lane, _why(live, service.manifest))
+    yield from _prune(seen, {service.name for service in wanted})
+
+
+def conflicts(seen: Observed, wanted: tuple[Wanted, ...]) -> tuple[str, ...]:
+    """Return the names that are taken by Services of somebody else."""
+    lives = (seen.service(service.name) for service in wanted)
+    return tuple(live.name for live in lives if live is not None and _is_foreign(seen, live))
+
+
+def serve_service_name(seen: Observed) -> str:
+    """Return the name of the Service that carries the requests."""
+    return get_text(get_object(_template(seen), "metadata"), "name") or names.serve_service(
+        seen.name
+    )
+
+
+def _template(seen: Observed) -> JsonObject:
+    return seen.desired.serve_service if isinstance(seen.desired, Desired) else {}
+
+
+def _prune(seen: Observed, kept: set[str]) -> Iterator[DeleteService]:
+    """A serve Service that was renamed leaves its old one behind."""
+    for service in own_services(seen):
+        if service.name not in kept and not service.is_terminating:
+            yield DeleteService(service.key, service.uid)
+
+
+def _is_foreign(seen: Observed, live: ServiceView) -> bool:
+    return live.owner_uid != seen.ref.uid
+
+
+def _why(live: ServiceView, manifest: JsonObject) -> str:
+    selector = get_object(manifest, "spec", "selector")
+    wanted = selector.get(labels.CLUSTER)
+    before = live.selector.get(labels.CLUSTER)
+    return f"it leads to RayCluster {wanted} now" if wanted != before else "it is not as specified"

@@ -1,0 +1,116 @@
+"""How the RayService controller hangs together: who wakes it, and what it works with."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from ray_operator.api.kinds import RAY_CLUSTER, RAY_SERVICE
+from ray_operator.controllers.caches import Caches
+from ray_operator.controllers.dashboard.admission import Admission
+from ray_operator.controllers.dashboard.client import PROXIED, ServeClient, Timeouts
+from ray_operator.controllers.dashboard.dashboards import Dashboards
+from ray_operator.controllers.dashboard.transport import Direct, Proxied, Transport
+from ray_operator.controllers.manifests.options import BuildOptions
+from ray_operator.controllers.rayservice.desired import Options
+from ray_operator.controllers.rayservice.reconciler import RayServiceReconciler
+from ray_operator.controllers.views.endpointslice import EndpointSliceView
+from ray_operator.controllers.views.ownership import Owner
+from ray_operator.controllers.views.pod import PodView
+from ray_operator.operator.controller import Reconciler
+from ray_operator.operator.keys import Key
+from ray_operator.operator.parts import Parts
+from ray_operator.operator.settings import Settings
+from ray_operator.operator.workqueue import WorkQueue
+
+CONTROLLER = "rayservice-controller"
+
+
+def wire(
+    parts: Parts,
+    caches: Caches,
+    queue: WorkQueue,
+    build: BuildOptions,
+    transport: Transport | None = None,
+) -> Reconciler:
+    """Register who puts keys on the queue, and return who works on them.
+
+    Args:
+        parts: the machinery.
+        caches: where changes come from.
+        queue: the controller's own.
+        build: what goes into manifests.
+        transport: how Rays are reached; None for what the settings say.
+    """
+    is_proxied = parts.settings.use_kubernetes_proxy
+    reached = transport or (Proxied(parts.kube) if is_proxied else Direct())
+    client = ServeClient(reached, Admission(), PROXIED if is_proxied else Timeouts())
+    dashboards = Dashboards(client, parts.clock, queue.add)
+    parts.start_background("dashboards", dashboards.run)
+    _listen(caches, queue)
+    recorder = parts.recorder(CONTROLLER)
+    return RayServiceReconciler(
+        parts, caches, dashboards, recorder, options_of(parts.settings, build)
+    )
+
+
+def options_of(settings: Settings, build: BuildOptions) -> Options:
+    """Return what the settings decide about RayServices."""
+    return Options(
+        build=build,
+        gates=settings.gates,
+        zero_downtime=settings.zero_downtime,
+        head_alias_service=settings.head_alias_service,
+        health_replacement=settings.rayservice_health_replacement,
+    )
+
+
+def _listen(caches: Caches, queue: WorkQueue) -> None:
+    """Wake a service for every change of what it is derived from, its own status included.
+
+    The names of its clusters stand in its status, and are acted upon when they are read there.
+    """
+    owners = Owners(caches)
+    caches.rayservices.on_change(_waker(queue, lambda view: view.key))
+    caches.rayclusters.on_change(_waker(queue, lambda view: owners.of(view.key, view.owner)))
+    caches.services.on_change(_waker(queue, lambda view: owners.of(view.key, view.owner)))
+    caches.pods.on_change(_waker(queue, owners.of_pod))
+    caches.endpointslices.on_change(_waker(queue, owners.of_slice))
+
+
+V = TypeVar("V")
+
+
+def _waker(
+    queue: WorkQueue, owner_of: Callable[[V], Key | None]
+) -> Callable[[V | None, V | None], None]:
+    def wake(old: V | None, new: V | None) -> None:
+        for view in (old, new):
+            key = owner_of(view) if view is not None else None
+            if key is not None:
+                queue.add(key)
+
+    return wake
+
+
+class Owners:
+    """Whose a child is: the key of the RayService at the end of the chain of owners."""
+
+    def __init__(self, caches: Caches) -> None:
+        self._caches = caches
+
+    def of(self, child: Key, owner: Owner | None) -> Key | None:
+        """Return the RayService that controls a child; None if none does."""
+        if owner is None or owner.kind != RAY_SERVICE.name:
+            return None
+        return Key(child.namespace, owner.name)
+
+    def of_pod(self, pod: PodView) -> Key | None:
+        """Return the RayService whose cluster controls a pod."""
+        if pod.owner is None or pod.owner.kind != RAY_CLUSTER.name:
+            return None
+        cluster = self._caches.raycluster(Key(pod.key.namespace, pod.owner.name))
+        return self.of(cluster.key, cluster.owner) if cluster is not None else None
+
+    def of_slice(self, slice_: EndpointSliceView) -> Key | None:
+        """Return the RayService whose Service an EndpointSlice belongs to."""
+        service = self._caches.service(slice_.service)
+        return self.of(service.key, service.owner) if service is not None else None
