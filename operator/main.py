@@ -8,6 +8,10 @@ import signal
 import sys
 from collections.abc import Sequence
 
+from ray_operator.controllers.build_options import build_options
+from ray_operator.controllers.caches import build_caches
+from ray_operator.controllers.raycluster import wiring as raycluster
+from ray_operator.controllers.rayservice import wiring as rayservice
 from ray_operator.operator import logs, tracing
 from ray_operator.operator.clock import SystemClock
 from ray_operator.operator.errors import KubeError, SettingsError
@@ -54,3 +58,10 @@ async def _run(settings: Settings) -> int:
 
 def wire(manager: Manager) -> None:
     """Declare what this operator watches and does."""
+    parts = manager.parts
+    caches = build_caches(manager.watch)
+    clusters = manager.queue("raycluster")
+    manager.control(raycluster.wire(parts, caches, clusters), clusters)
+    services = manager.queue("rayservice")
+    options = build_options(parts.settings)
+    manager.control(rayservice.wire(parts, caches, services, options), services)
