@@ -124,6 +124,9 @@ class _Preparation:
     def _class(self, node: Mapping[str, Any], name: str) -> Schema:
         fields = dict(_fields(node["properties"]))
         schema = {key: node[key] for key in KEPT if key in node}
+        # The API server fills in a required field with a default; a manifest may lack it.
+        required = [key for key in node.get("required", ()) if "default" not in fields[key]]
+        schema["required"] = required
         schema["properties"] = {key: self.member(f, _class_name(key)) for key, f in fields.items()}
         if self.classes.setdefault(name, schema) != schema:
             raise ValueError(f"two different classes would be called {name}")

@@ -115,9 +115,9 @@ class WorkerGroupSpec(Model):
     """Name of the group, unique in the cluster and valid as a label value."""
     replicas: int | None = 0
     """Replicas to run; a replica is numOfHosts pods. Kept within min and max."""
-    min_replicas: Annotated[int, Field(alias='minReplicas')]
+    min_replicas: Annotated[int | None, Field(alias='minReplicas')] = 0
     """Fewest replicas to run."""
-    max_replicas: Annotated[int, Field(alias='maxReplicas')]
+    max_replicas: Annotated[int | None, Field(alias='maxReplicas')] = 2147483647
     """Most replicas to run."""
     num_of_hosts: Annotated[int | None, Field(alias='numOfHosts')] = 1
     """Pods of one replica; they live and die together. 0 counts as 1."""
