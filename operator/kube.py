@@ -11,6 +11,9 @@ One `Kube` belongs to one event loop.  Writes pass a *fence* at the last moment 
 leave, so that a process that lost its Lease while it was frozen or waiting cannot write.
 """
 
+import ray_operator.operator.lean_client  # noqa: F401 - must come before the client
+# isort: split
+
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass

@@ -6,7 +6,17 @@ The `kuberay_*` series, which do carry names, are collected from the caches at s
 controllers, which register a collector with `REGISTRY`.
 """
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
+
+# A time of birth beside each series doubles their number.  (The library leaves this one untyped.)
+disable_created_metrics()  # type: ignore[no-untyped-call]
 
 REGISTRY = CollectorRegistry()
 """Our own, so that nothing that a library registers globally is served by accident."""

@@ -97,8 +97,11 @@ class Reflector:
     API or the permission turns out to be missing.
     """
 
-    def __init__(self, kube: Kube, scope: Scope, sink: Sink, clock: Clock) -> None:
+    def __init__(
+        self, kube: Kube, scope: Scope, sink: Sink, clock: Clock, *, idle: timedelta = IDLE
+    ) -> None:
         self.scope = scope
+        self._idle = idle
         self.has_synced = False
         self.error: KubeError | None = None
         self.settled = asyncio.Event()
@@ -186,7 +189,7 @@ class Reflector:
             selector=self.scope.selector,
             resource_version=self._position,
             life=timedelta(seconds=random.uniform(*LIFE_SECONDS)),  # noqa: S311 - no secret
-            idle=IDLE,
+            idle=self._idle,
             heard=self._heard,
         )
         events = self._kube.watch(request)
