@@ -155,7 +155,7 @@ def _go_version() -> str:
 
 def _new_enough(version: str) -> bool:
     match = re.match(r"go(\d+)\.(\d+)", version)
-    return bool(match) and tuple(map(int, match.groups())) >= OLDEST_GO
+    return match is not None and tuple(map(int, match.groups())) >= OLDEST_GO
 
 
 def _toolchain(cache: Cache) -> Path:

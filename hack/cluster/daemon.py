@@ -4,6 +4,7 @@ Whatever half of them an interrupted run, a reboot or a kill has left, ``up`` re
 ``down`` removes: processes, mounts, control groups, the network.
 """
 
+import json
 import os
 import shutil
 from contextlib import suppress
@@ -12,6 +13,7 @@ from pathlib import Path
 from hack.cluster import network, processes
 from hack.cluster.binaries import folder_of
 from hack.cluster.cache import Cache
+from hack.cluster.errors import ClusterError
 from hack.cluster.packages import tools
 from hack.cluster.shell import Shell, wait_until
 
@@ -46,10 +48,14 @@ def up(cache: Cache) -> None:
     network.up(cache)
     shell = tools(cache, "dockerd")
     # dockerd alone asks for what the machine may withhold; it finds runc by its name.
-    network.inside(shell).detach("dockerd", *_flags(cache, shell))
+    pid = network.inside(shell).detach("dockerd", *_flags(cache, shell))
     wait_until(
-        lambda: answers(cache), START_SECONDS, f"the Docker daemon to answer; see {shell.log}"
+        lambda: answers(cache) or not processes.lives(pid),
+        START_SECONDS,
+        f"the Docker daemon to answer; see {shell.log}",
     )
+    if not processes.lives(pid):
+        raise ClusterError(f"the Docker daemon ended at once; {shell.log} says why")
 
 
 def answers(cache: Cache) -> bool:
@@ -64,6 +70,7 @@ def _flags(cache: Cache, shell: Shell) -> tuple[str, ...]:
     return (
         *("--host", f"unix://{socket(cache)}", "--pidfile", f"{cache.run}/docker.pid"),
         *("--data-root", f"{cache.root}/docker", "--exec-root", f"{cache.run}/docker"),
+        *("--config-file", str(_configuration(cache))),
         *("--storage-driver", "overlay2", "--userland-proxy-path", str(proxy)),
         # there may be no systemd on the host to ask for control groups
         *("--exec-opt", "native.cgroupdriver=cgroupfs"),
@@ -71,6 +78,13 @@ def _flags(cache: Cache, shell: Shell) -> tuple[str, ...]:
         *("--default-address-pool", "base=10.97.128.0/17,size=24"),
         *_runtime(cache, shell),
     )
+
+
+def _configuration(cache: Cache) -> Path:
+    """What has no flag: a key, of no use to us, that would be left in /etc/docker."""
+    path = cache.run / "daemon.json"
+    path.write_text(json.dumps({"deprecated-key-path": f"{cache.run}/key.json"}))
+    return path
 
 
 def _runtime(cache: Cache, shell: Shell) -> tuple[str, ...]:

@@ -31,7 +31,7 @@ class Cluster:
 
 
 def config(*, address: str | None = None, coredns: str | None = None) -> str:
-    """kind's configuration.
+    """Text of a configuration for kind.
 
     With ``address``, the API server is published there rather than on the loopback, and the
     node brings its own pod network. ``coredns`` is the version of ours in the node.

@@ -72,7 +72,16 @@ def down(cache: Cache) -> None:
         shell.run("ip", "netns", "delete", NAMESPACE)
     if Path("/sys/class/net", HOST_LINK).exists():  # else it went with its peer
         shell.succeeds("ip", "link", "delete", HOST_LINK)
+    _remove_mount_point(shell)
     _restore_settings(cache)
+
+
+def _remove_mount_point(shell: Shell) -> None:
+    """`ip netns add` mounts the folder on itself; nobody needs that once it is empty."""
+    folder = handle().parent
+    if folder.exists() and not any(folder.iterdir()):
+        shell.succeeds("umount", folder)
+        folder.rmdir()
 
 
 def _is_whole() -> bool:

@@ -19,7 +19,6 @@ from hack.cluster import (
     node_image,
     packages,
     preflight,
-    processes,
     sample_web,
 )
 from hack.cluster.cache import Cache, link
@@ -44,6 +43,7 @@ class Packaged:
             preflight.check(self.cache, cold=not self._was_made())
             self._make()
             self._create()
+        daemon.names_up(self.cache)
         with self.progress.stage("Small requests, CoreDNS, the samples' code"):
             kind_cluster.settle(self.shell())
             sample_web.up(self.shell(), certificates.kept(self.cache))
@@ -75,7 +75,7 @@ class Packaged:
         return {**daemon.environment(self.cache), "KUBECONFIG": str(self.cache.kubeconfig)}
 
     def shell(self) -> Shell:
-        """kind, kubectl and docker on the path, pointing at what is ours."""
+        """Where kind, kubectl and docker are on the path, pointing at what is ours."""
         client = daemon.client(self.cache)
         path = {"PATH": f"{self.cache.bin}:{client.env['PATH']}"}
         return Shell(self.cache.logs / "cluster.log", {**client.env, **self.environment(), **path})
@@ -90,7 +90,6 @@ class Packaged:
         return (
             self._was_made()
             and daemon.answers(self.cache)
-            and processes.daemon(self.cache, "coredns") is not None
             and kind_cluster.answers(self._cluster())
         )
 

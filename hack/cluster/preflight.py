@@ -188,7 +188,7 @@ def _interface_of(subnet: str) -> str:
     wanted = ip_network(subnet)
     for line in Path("/proc/net/route").read_text().splitlines()[1:]:
         interface, destination, _, _, _, _, _, mask = line.split()[:8]
-        route = ip_network((_address(destination), _address(mask)))
+        route = ip_network(f"{_address(destination)}/{_address(mask)}")
         if route.prefixlen and route.overlaps(wanted) and interface != network.HOST_LINK:
             return interface
     return ""
@@ -228,7 +228,8 @@ def _unreachable(cache: Cache) -> tuple[str, ...]:
 
 def _probe_apt(_: Cache) -> None:
     uri, suite = packages.first_source()
-    with urllib.request.urlopen(f"{uri}dists/{suite}/InRelease", timeout=PROBE_SECONDS) as answer:
+    release = f"{uri}dists/{suite}/InRelease"
+    with urllib.request.urlopen(release, timeout=PROBE_SECONDS) as answer:  # noqa: S310  # apt's own
         answer.read(1)
 
 

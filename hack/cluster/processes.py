@@ -35,7 +35,7 @@ class Process:
 
 def everything() -> dict[int, Process]:
     """All processes by number."""
-    found = (_read(int(entry)) for entry in os.listdir("/proc") if entry.isdigit())
+    found = (_read(int(entry.name)) for entry in Path("/proc").iterdir() if entry.name.isdigit())
     return {process.pid: process for process in found if process}
 
 
@@ -78,7 +78,7 @@ def kill_all(cache: Cache) -> None:
     for pid in doomed:
         _signal(pid, signal.SIGKILL)
     wait_until(
-        lambda: not any(_lives(pid) for pid in doomed), GONE_SECONDS, "killed processes to end"
+        lambda: not any(lives(pid) for pid in doomed), GONE_SECONDS, "killed processes to end"
     )
 
 
@@ -90,7 +90,7 @@ def descendants(roots: Iterable[Process], processes: dict[int, Process]) -> list
     return sorted(found)
 
 
-def _lives(pid: int) -> bool:
+def lives(pid: int) -> bool:
     """Does it run? A zombie, whose parent has yet to look, does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"

@@ -68,7 +68,7 @@ class Pulled:
         return {"KUBECONFIG": str(self.cache.kubeconfig)}
 
     def shell(self) -> Shell:
-        """kind and kubectl on the path, pointing at this cluster."""
+        """Where kind and kubectl are on the path, pointing at this cluster."""
         path = Shell.path_with(self.cache.bin)
         return Shell(
             self.cache.logs / "cluster.log",

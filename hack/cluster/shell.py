@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 from hack.cluster.errors import ClusterError, CommandError
 
@@ -46,7 +47,9 @@ class Shell:
             log.write(f"$ {_text(command)}\n".encode())
             log.flush()
             start = log.tell()
-            process = self._start(command, subprocess.PIPE if stdin is not None else None, log, cwd)
+            process = self._start(
+                command, subprocess.DEVNULL if stdin is None else subprocess.PIPE, log, cwd
+            )
             _wait(process, stdin)
         if process.returncode:
             raise CommandError(_text(command), process.returncode, self.log, self._since(start))
@@ -104,7 +107,7 @@ class Shell:
         """Have it run while the block does, then end it."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
-            process = self._start(command, None, log, None)
+            process = self._start(command, subprocess.DEVNULL, log)
             try:
                 yield
             finally:
@@ -126,15 +129,15 @@ class Shell:
         return f"{folder}:{os.environ.get('PATH', os.defpath)}"
 
     def _start(
-        self, command: Sequence[Argument], stdin: int | None, log: object, cwd: Path | None
+        self, command: Sequence[Argument], stdin: int, log: IO[bytes], cwd: Path | None = None
     ) -> subprocess.Popen[bytes]:
         if _stopped.is_set():
             raise ClusterError("stopped, because something else failed")
         process = subprocess.Popen(  # its own session: Ctrl-C is ours to hand on, by stop_all
             [*self.prefix, *map(str, command)],
             env=self._environment(),
-            stdin=subprocess.DEVNULL if stdin is None else stdin,
-            stdout=log,  # type: ignore[arg-type]  # an open file; typeshed's overloads are wider
+            stdin=stdin,
+            stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
             cwd=cwd,

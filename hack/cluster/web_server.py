@@ -15,7 +15,7 @@ PORT = 8443  # below 1024 would need root
 class Handler(http.server.BaseHTTPRequestHandler):
     """Answers with a file, or says that there is none."""
 
-    def do_GET(self) -> None:  # noqa: N802  # the name that http.server calls
+    def do_GET(self) -> None:
         """One file."""
         file = FILES / self.path.strip("/").replace("/", "_")
         if not file.is_file():
