@@ -11,7 +11,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -158,6 +158,9 @@ class Shell:
 def _wait(process: subprocess.Popen[bytes], stdin: bytes | None) -> None:
     try:
         process.communicate(stdin)
+    except BaseException:  # Ctrl-C: its session is not the terminal's
+        _end(process)
+        raise
     finally:
         with _guard:
             _running.discard(process)
@@ -173,10 +176,12 @@ def stop_all() -> None:
     with _guard:
         processes = list(_running)
     for process in processes:
-        try:
-            os.killpg(process.pid, signal.SIGTERM)
-        except ProcessLookupError:
-            continue
+        _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
 
 
 def wait_until(condition: Callable[[], bool], seconds: float, what: str) -> None:
