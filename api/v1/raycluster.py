@@ -386,7 +386,7 @@ class Condition(Model):
     reason: str
     """Why, in one word."""
     message: str
-    """Why"""
+    """Why, for people."""
     last_transition_time: Annotated[AwareDatetime, Field(alias='lastTransitionTime')]
     """When the status changed."""
     observed_generation: Annotated[int | None, Field(alias='observedGeneration')] = None

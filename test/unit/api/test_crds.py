@@ -195,6 +195,41 @@ def test_keys_of_lists_are_required_or_have_a_default(kind: str) -> None:
                 assert is_safe, f"{path}[].{key}"
 
 
+SCHEMA_KEYS = {
+    "additionalProperties",
+    "default",
+    "description",
+    "enum",
+    "format",
+    "items",
+    "maxItems",
+    "maxLength",
+    "maxProperties",
+    "maximum",
+    "minItems",
+    "minLength",
+    "minimum",
+    "pattern",
+    "properties",
+    "required",
+    "type",
+    "x-kubernetes-int-or-string",
+    "x-kubernetes-list-map-keys",
+    "x-kubernetes-list-type",
+    "x-kubernetes-map-type",
+    "x-kubernetes-preserve-unknown-fields",
+    "x-kubernetes-validations",
+}
+
+
+@pytest.mark.parametrize("kind", CRDS)
+def test_a_schema_has_no_key_by_accident(kind: str) -> None:
+    """An unquoted comma in the sources makes one, which the API server drops in silence."""
+    for version in CRDS[kind]["spec"]["versions"]:
+        for path, schema in walk(version["schema"]["openAPIV3Schema"]):
+            assert set(schema) <= SCHEMA_KEYS, path
+
+
 @pytest.mark.parametrize("kind", CRDS)
 def test_every_part_of_a_schema_has_a_type_or_is_open(kind: str) -> None:
     for version in CRDS[kind]["spec"]["versions"]:
