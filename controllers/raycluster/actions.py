@@ -16,9 +16,8 @@ from ray_operator.controllers.manifests.options import BuildOptions
 from ray_operator.controllers.raycluster.observed import HEAD_LANE, group_lane
 from ray_operator.controllers.views.pod import PodView
 from ray_operator.operator.documents import JsonObject, JsonValue, get_object, get_text
-from ray_operator.operator.events import Note
-from ray_operator.operator.executor import Step
 from ray_operator.operator.keys import Key
+from ray_operator.operator.notes import Note
 from ray_operator.operator.resources import (
     PDBS,
     PODS,
@@ -29,6 +28,7 @@ from ray_operator.operator.resources import (
     SERVICES,
     Resource,
 )
+from ray_operator.operator.steps import Step
 from ray_operator.operator.writes import Create, Delete, MergePatch
 
 TOKEN_LANE = "token"  # noqa: S105  # the lane of the Secret

@@ -6,7 +6,7 @@ from ray_operator.controllers.raycluster.actions import CreateToken
 from ray_operator.controllers.raycluster.decision import Plan
 from ray_operator.controllers.raycluster.observed import Observed, Presence
 from ray_operator.operator.documents import get_text
-from ray_operator.operator.events import Note
+from ray_operator.operator.notes import Note
 
 
 def makes_secret(seen: Observed) -> bool:

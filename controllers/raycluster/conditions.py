@@ -156,7 +156,7 @@ def _spec_drift(seen: Observed, facts: Facts) -> Condition:
 def _workers_ready(seen: Observed, facts: Facts) -> Condition:
     wanted = 0 if facts.phase is not Phase.RUNNING else seen.cluster.desired_workers
     ready = sum(pod.is_ready for pod in seen.workers)
-    if ready == wanted:
+    if ready >= wanted:
         return _make(seen, c.WORKERS_READY, TRUE, c.ALL_READY)
     causes = summarize(_causes(seen.workers, facts))
     message = f"{ready} of {wanted} workers are ready" + (f"; {causes}" if causes else "")
@@ -181,10 +181,18 @@ def _ready(seen: Observed, facts: Facts) -> Condition:
         return _make(seen, c.READY, FALSE, facts.failures[0].reason, facts.failures[0].message)
     if facts.obstacle:
         return _make(seen, c.READY, FALSE, BLOCKED, facts.obstacle)
-    if all_pods_ready(seen):
+    if _is_up(seen):
         return _make(seen, c.READY, TRUE, c.ALL_READY)
     causes = summarize(_causes(seen.pods, facts))
     return _make(seen, c.READY, FALSE, c.NOT_ENOUGH_READY, causes or "pods are coming up")
+
+
+def _is_up(seen: Observed) -> bool:
+    """Tell whether what is wanted is there and Ready; pods on their way out don't matter."""
+    groups = seen.cluster.workers
+    ready = [sum(pod.is_ready for pod in seen.pods_of(group.name)) for group in groups]
+    enough = all(n >= group.desired_pods for n, group in zip(ready, groups, strict=True))
+    return enough and seen.head is not None and seen.head.is_ready
 
 
 def _causes(pods: tuple[PodView, ...], facts: Facts) -> list[Cause]:

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from ray_operator.controllers.raycluster.actions import Action
 from ray_operator.controllers.raycluster.observed import Phase
-from ray_operator.operator.events import Note
+from ray_operator.operator.notes import Note
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from ray_operator.controllers.raycluster.observed import (
     best_head,
 )
 from ray_operator.controllers.views.pod import PodView
-from ray_operator.operator.events import Note
+from ray_operator.operator.notes import Note
 
 _LOST_AFTER = timedelta(seconds=60)
 """A head on a node that is gone counts as gone that long after its grace period (rulings.md 11)."""

@@ -8,7 +8,7 @@ from ray_operator.controllers.raycluster import unbuilt
 from ray_operator.controllers.raycluster.decision import Plan
 from ray_operator.controllers.raycluster.observed import Observed
 from ray_operator.operator.documents import get_int
-from ray_operator.operator.events import Note
+from ray_operator.operator.notes import Note
 
 
 def news(seen: Observed, decided: Plan) -> tuple[Note, ...]:

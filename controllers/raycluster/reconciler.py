@@ -33,11 +33,12 @@ from ray_operator.operator.clock import Clock
 from ray_operator.operator.controller import Result
 from ray_operator.operator.documents import get_object, get_text
 from ray_operator.operator.errors import Conflict, NotFound
-from ray_operator.operator.events import Note, Recorder
-from ray_operator.operator.executor import Executor, Outcome, Warned
+from ray_operator.operator.executor import Executor
 from ray_operator.operator.keys import Key
+from ray_operator.operator.notes import Note, Recorder
 from ray_operator.operator.resources import PODS, SERVICEACCOUNTS
 from ray_operator.operator.statuses import StatusWriter, status_changes
+from ray_operator.operator.steps import Outcome, Warned
 from ray_operator.operator.writes import Create, Delete, Write
 
 CONTROLLER = "raycluster-controller"

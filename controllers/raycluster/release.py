@@ -9,8 +9,8 @@ from ray_operator.api import finalizers
 from ray_operator.controllers.kinds import RAYCLUSTERS
 from ray_operator.controllers.manifests.cluster import Cluster
 from ray_operator.controllers.views.resource import ResourceView
-from ray_operator.operator.events import Note
-from ray_operator.operator.executor import Step
+from ray_operator.operator.notes import Note
+from ray_operator.operator.steps import Step
 from ray_operator.operator.writes import MergePatch
 
 

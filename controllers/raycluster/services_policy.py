@@ -6,7 +6,7 @@ from ray_operator.controllers.raycluster.actions import CreateChild, DeleteChild
 from ray_operator.controllers.raycluster.decision import Plan, join
 from ray_operator.controllers.raycluster.observed import Observed
 from ray_operator.operator.documents import JsonObject, get_object, get_text
-from ray_operator.operator.events import Note
+from ray_operator.operator.notes import Note
 from ray_operator.operator.resources import SERVICES
 
 

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import yaml
+
 from ray_operator.operator.documents import JsonObject, copy_document
 
 FOLDER = Path(__file__).resolve().parent.parent / "data" / "golden"

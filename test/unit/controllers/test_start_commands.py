@@ -1,4 +1,5 @@
 import pytest
+
 from ray_operator.controllers.manifests.options import BuildOptions
 from ray_operator.controllers.manifests.pods import head_params, worker_params
 from ray_operator.controllers.manifests.ray_params import (

@@ -1,0 +1,345 @@
+"""Plays kubelet, scheduler, endpoint controller and garbage collector against a real API server.
+
+Pods of one namespace run and become ready as soon as they exist, unless a test decides otherwise:
+
+    async with a_kubelet(kube, namespace) as kubelet:
+        kubelet.decide = lambda pod: Fate.IMAGE_MISSING if "worker" in pod else Fate.RUNS
+
+Its own writes go through `Kube.raw`, so that counters of requests tell of the operator alone.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Coroutine
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import Enum
+from itertools import count
+
+from ray_operator.controllers.kinds import RAYCLUSTERS, RAYSERVICES
+from ray_operator.operator.documents import (
+    JsonObject,
+    JsonValue,
+    encode,
+    format_time,
+    get_flag,
+    get_object,
+    get_objects,
+    get_text,
+    get_texts,
+)
+from ray_operator.operator.informer import Informer
+from ray_operator.operator.keys import Key
+from ray_operator.operator.kube import Kube
+from ray_operator.operator.resources import ENDPOINTSLICES, PODS, SERVICES, Resource
+
+NODE = "node-1"
+_TIMEOUT = timedelta(seconds=30)
+_OK = 300
+_MERGE = "application/merge-patch+json"
+
+
+class Fate(Enum):
+    """What becomes of a pod."""
+
+    RUNS = "running and ready"
+    STARTS = "running, not ready"
+    FAILS = "failed at once"
+    IMAGE_MISSING = "its image can't be pulled"
+    UNSCHEDULABLE = "no node has room"
+    IGNORED = "nobody looks at it"
+
+
+@dataclass(frozen=True, slots=True)
+class RawView:
+    """An object as the API server sent it."""
+
+    key: Key
+    uid: str
+    resource_version: str
+    document: JsonObject
+
+    @property
+    def metadata(self) -> JsonObject:
+        """The object's metadata."""
+        return get_object(self.document, "metadata")
+
+    @property
+    def is_terminating(self) -> bool:
+        """Whether deletion has begun."""
+        return bool(get_text(self.metadata, "deletionTimestamp"))
+
+
+def project(document: JsonObject) -> RawView:
+    """Keep everything."""
+    metadata = get_object(document, "metadata")
+    return RawView(
+        key=Key(get_text(metadata, "namespace"), get_text(metadata, "name")),
+        uid=get_text(metadata, "uid"),
+        resource_version=get_text(metadata, "resourceVersion"),
+        document=document,
+    )
+
+
+class Kubelet:
+    """Plays the node of one namespace.
+
+    `decide` is asked once for each new pod, by its name.  While `holds_deletions` is true, deleted
+    pods stay Terminating.
+    """
+
+    def __init__(self, kube: Kube, namespace: str) -> None:
+        self.decide: Callable[[str], Fate] = lambda _name: Fate.RUNS
+        self.holds_deletions = False
+        self._kube = kube
+        self._namespace = namespace
+        self._addresses = count(1)
+        self._handled: set[str] = set()
+        self._endpoints: dict[Key, JsonObject] = {}
+        self._dirty = asyncio.Event()
+        self._work: asyncio.Queue[Coroutine[None, None, None]] = asyncio.Queue()
+        self.pods = self._watch(PODS)
+        self.services = self._watch(SERVICES)
+        self.owners = [self._watch(RAYCLUSTERS), self._watch(RAYSERVICES)]
+        self.pods.on_change(self._on_pod)
+        self.services.on_change(lambda _old, _new: self._dirty.set())
+        for owners in self.owners:
+            owners.on_change(self._on_owner)
+
+    async def run(self) -> None:
+        """Play until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for informer in (self.pods, self.services, *self.owners):
+                group.create_task(informer.run())
+            group.create_task(self._keep_endpoints())
+            while True:
+                group.create_task(await self._work.get())
+
+    # --- what tests do to pods ------------------------------------------------------------------
+    async def set_fate(self, name: str, fate: Fate) -> None:
+        """Change what becomes of a pod that exists."""
+        pod = self.pods.store.get(Key(self._namespace, name))
+        assert pod is not None, f"there is no pod {name}"
+        await self._play(pod, fate)
+
+    async def release_deletions(self) -> None:
+        """Let every Terminating pod go."""
+        self.holds_deletions = False
+        for pod in self.pods.store.values():
+            if pod.is_terminating:
+                await self._remove(pod)
+
+    # --- handlers -------------------------------------------------------------------------------
+    def _watch(self, resource: Resource) -> Informer[RawView]:
+        return Informer(self._kube, resource, project, namespaces=(self._namespace,))
+
+    def _on_pod(self, _old: RawView | None, new: RawView | None) -> None:
+        self._dirty.set()
+        if new is None:
+            return
+        if new.is_terminating:
+            if not self.holds_deletions:
+                self._work.put_nowait(self._remove(new))
+        elif new.uid not in self._handled:
+            self._handled.add(new.uid)
+            self._work.put_nowait(self._play(new, self.decide(new.key.name)))
+
+    def _on_owner(self, old: RawView | None, new: RawView | None) -> None:
+        if old is not None and new is None:
+            self._work.put_nowait(self._collect(old.uid))
+
+    async def _collect(self, uid: str) -> None:
+        """Delete what the vanished object owned."""
+        for resource, informer in ((PODS, self.pods), (SERVICES, self.services)):
+            for child in informer.store.values():
+                if _is_owned(child, uid):
+                    await self._ask("DELETE", resource.path(*child.key), None)
+        for cluster in self.owners[0].store.values():
+            if _is_owned(cluster, uid):
+                await self._ask("DELETE", RAYCLUSTERS.path(*cluster.key), None)
+
+    # --- pods -----------------------------------------------------------------------------------
+    async def _play(self, pod: RawView, fate: Fate) -> None:
+        if fate is Fate.IGNORED:
+            return
+        if fate is not Fate.UNSCHEDULABLE and not get_text(pod.document, "nodeName"):
+            await self._bind(pod)
+        status = _status(pod.document, fate, f"10.1.0.{next(self._addresses)}")
+        await self._ask("PATCH", PODS.path(*pod.key, "status"), {"status": status})
+
+    async def _bind(self, pod: RawView) -> None:
+        target: JsonObject = {"apiVersion": "v1", "kind": "Node", "name": NODE}
+        binding: JsonObject = {
+            "apiVersion": "v1",
+            "kind": "Binding",
+            "metadata": {"name": pod.key.name, "namespace": pod.key.namespace},
+            "target": target,
+        }
+        # Bound already (409) is as good.
+        await self._ask("POST", PODS.path(*pod.key, "binding"), binding)
+
+    async def _remove(self, pod: RawView) -> None:
+        options: JsonObject = {"gracePeriodSeconds": 0, "preconditions": {"uid": pod.uid}}
+        await self._ask("DELETE", PODS.path(*pod.key), options)
+
+    # --- endpoints ------------------------------------------------------------------------------
+    async def _keep_endpoints(self) -> None:
+        while True:
+            await self._dirty.wait()
+            self._dirty.clear()
+            for service in self.services.store.values():
+                await self._write_slice(service)
+
+    async def _write_slice(self, service: RawView) -> None:
+        wanted = _slice(service, self.pods.store.values())
+        name = Key(service.key.namespace, f"{service.key.name}-slice")
+        if not get_texts(get_object(service.document, "spec"), "selector"):
+            return
+        if self._endpoints.get(name) == wanted:
+            return
+        path = ENDPOINTSLICES.path(*name)
+        if await self._ask("PATCH", path, wanted) >= _OK:
+            await self._ask("POST", ENDPOINTSLICES.path(name.namespace), wanted)
+        self._endpoints[name] = wanted
+
+    async def _ask(self, method: str, path: str, body: JsonObject | None) -> int:
+        answer = await self._kube.raw(
+            method,
+            path,
+            body=None if body is None else encode(body),
+            timeout=_TIMEOUT,
+            content_type=_MERGE if method == "PATCH" else "application/json",
+        )
+        return answer.status
+
+
+@contextlib.asynccontextmanager
+async def a_kubelet(kube: Kube, namespace: str) -> AsyncIterator[Kubelet]:
+    """A kubelet at work."""
+    kubelet = Kubelet(kube, namespace)
+    task = asyncio.create_task(kubelet.run(), name="kubelet")
+    try:
+        yield kubelet
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
+        if not task.cancelled() and task.exception() is not None:
+            raise task.exception() or AssertionError("the kubelet died")
+
+
+def _is_owned(child: RawView, uid: str) -> bool:
+    references = get_objects(child.metadata, "ownerReferences")
+    return any(get_text(reference, "uid") == uid for reference in references)
+
+
+def _status(pod: JsonObject, fate: Fate, address: str) -> dict[str, JsonValue]:
+    now = format_time(datetime.now(UTC))
+    names = [
+        (get_text(c, "name"), get_text(c, "image"))
+        for c in get_objects(get_object(pod, "spec"), "containers")
+    ]
+    if fate is Fate.UNSCHEDULABLE:
+        text = "0/1 nodes are available: 1 Insufficient nvidia.com/gpu."
+        condition = _condition("PodScheduled", "False", now, "Unschedulable", text)
+        return {"phase": "Pending", "conditions": [condition]}
+    is_ready = fate is Fate.RUNS
+    phase = {Fate.FAILS: "Failed", Fate.IMAGE_MISSING: "Pending"}.get(fate, "Running")
+    reason = "" if is_ready else "ContainersNotReady"
+    return {
+        "phase": phase,
+        "podIP": address,
+        "podIPs": [{"ip": address}],
+        "conditions": [
+            _condition("PodScheduled", "True", now),
+            _condition("Ready", str(is_ready), now, reason),
+        ],
+        "containerStatuses": [
+            {
+                "name": name,
+                "image": image,
+                "imageID": "",
+                "ready": is_ready,
+                "restartCount": 0,
+                "state": _container_state(fate, image, now),
+            }
+            for name, image in names
+        ],
+    }
+
+
+def _container_state(fate: Fate, image: str, now: str) -> JsonObject:
+    match fate:
+        case Fate.IMAGE_MISSING:
+            text = f"failed to pull {image}: not found"
+            return {"waiting": {"reason": "ErrImagePull", "message": text}}
+        case Fate.FAILS:
+            ended: JsonObject = {
+                "exitCode": 1,
+                "reason": "Error",
+                "startedAt": now,
+                "finishedAt": now,
+            }
+            return {"terminated": ended}
+        case _:
+            return {"running": {"startedAt": now}}
+
+
+def _condition(
+    type_: str,
+    status: str,
+    now: str,
+    reason: str = "",
+    message: str = "",
+) -> JsonObject:
+    return {
+        "type": type_,
+        "status": status,
+        "reason": reason,
+        "message": message,
+        "lastTransitionTime": now,
+    }
+
+
+def _slice(service: RawView, pods: tuple[RawView, ...]) -> JsonObject:
+    spec = get_object(service.document, "spec")
+    selector = get_texts(spec, "selector").items()
+    publishes = get_flag(spec, "publishNotReadyAddresses")
+    chosen = [
+        pod
+        for pod in pods
+        if selector <= get_texts(pod.metadata, "labels").items()
+        and get_text(get_object(pod.document, "status"), "podIP")
+    ]
+    labels = {
+        **get_texts(service.metadata, "labels"),
+        "kubernetes.io/service-name": service.key.name,
+        "endpointslice.kubernetes.io/managed-by": "test",
+    }
+    return {
+        "apiVersion": ENDPOINTSLICES.api_version,
+        "kind": ENDPOINTSLICES.kind,
+        "metadata": {
+            "name": f"{service.key.name}-slice",
+            "namespace": service.key.namespace,
+            "labels": labels,
+        },
+        "addressType": "IPv4",
+        "endpoints": [_endpoint(pod, publishes=publishes) for pod in chosen],
+        "ports": [
+            {"name": get_text(port, "name"), "port": port.get("port"), "protocol": "TCP"}
+            for port in get_objects(spec, "ports")
+        ],
+    }
+
+
+def _endpoint(pod: RawView, *, publishes: bool) -> JsonObject:
+    status = get_object(pod.document, "status")
+    is_ready = any(
+        get_text(c, "type") == "Ready" and get_text(c, "status") == "True"
+        for c in get_objects(status, "conditions")
+    )
+    return {
+        "addresses": [get_text(status, "podIP")],
+        "conditions": {"ready": publishes or (is_ready and not pod.is_terminating)},
+        "targetRef": {"kind": "Pod", "name": pod.key.name, "uid": pod.uid},
+    }
