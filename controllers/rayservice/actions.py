@@ -11,10 +11,10 @@ from ray_operator.controllers.kinds import RAYCLUSTERS
 from ray_operator.controllers.rayservice.recorded import Submitted
 from ray_operator.controllers.views.pod import PodView
 from ray_operator.operator.documents import JsonObject, get_object, get_text
-from ray_operator.operator.events import Note
-from ray_operator.operator.executor import Step
 from ray_operator.operator.keys import Key, ObjectRef
+from ray_operator.operator.notes import Note
 from ray_operator.operator.resources import PODS, SERVICES
+from ray_operator.operator.steps import Step
 from ray_operator.operator.writes import Create, Delete, MergePatch, Write
 
 CLUSTERS = "clusters"

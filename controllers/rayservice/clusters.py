@@ -5,11 +5,13 @@ run, so that every later pass, by whichever operator, judges it by what it is.
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 
 from ray_operator.api import annotations, labels
 from ray_operator.api.annotations import is_copied_to_cluster
 from ray_operator.api.kinds import RAY_CLUSTER, RAY_SERVICE
 from ray_operator.controllers.rayservice.desired import Desired
+from ray_operator.controllers.rayservice.health import HEALTH_REPLACEMENTS, replacement_note
 from ray_operator.controllers.rayservice.observed import Observed
 from ray_operator.controllers.rayservice.recorded import assignment
 from ray_operator.operator.documents import (
@@ -23,8 +25,9 @@ from ray_operator.operator.documents import (
 _STORAGE_NAMESPACE = "externalStorageNamespace"
 
 
-def cluster_manifest(seen: Observed, desired: Desired, name: str) -> JsonObject:
-    """Build the RayCluster of that name from what is desired now."""
+def cluster_manifest(seen: Observed, desired: Desired, now: datetime) -> JsonObject:
+    """Build the pending RayCluster from what is desired."""
+    name = seen.names.pending
     return {
         "apiVersion": RAY_CLUSTER.api_version,
         "kind": RAY_CLUSTER.name,
@@ -36,7 +39,7 @@ def cluster_manifest(seen: Observed, desired: Desired, name: str) -> JsonObject:
                 labels.ORIGINATED_FROM_NAME: seen.name,
                 labels.ORIGINATED_FROM_CRD: RAY_SERVICE.name,
             },
-            "annotations": _annotations(seen, desired, name),
+            "annotations": {**_annotations(seen, desired, name), **_history(seen, desired, now)},
         },
         "spec": _with_own_storage(desired.cluster_spec, name),
     }
@@ -62,6 +65,13 @@ def _annotations(seen: Observed, desired: Desired, name: str) -> dict[str, str]:
         annotations.KUBERAY_VERSION: seen.options.build.stamp,
         **(assigned if desired.serve_hash else {}),
     }
+
+
+def _history(seen: Observed, desired: Desired, now: datetime) -> dict[str, str]:
+    """A new cluster for an unchanged spec replaces an ill one."""
+    if seen.active is None or seen.active.spec_hash != desired.spec_hash:
+        return {}
+    return {HEALTH_REPLACEMENTS: replacement_note(seen.active, now)}
 
 
 def _present(texts: Mapping[str, str | None]) -> dict[str, str]:

@@ -14,8 +14,7 @@ from ray_operator.controllers.dashboard.observation import Refused, Unanswered
 from ray_operator.controllers.rayservice.desired import Desired, Strategy
 from ray_operator.controllers.rayservice.observed import ClusterSeen, Observed
 from ray_operator.controllers.rayservice.plan import Plan
-from ray_operator.controllers.rayservice.readiness import why_not_ready
-from ray_operator.controllers.rayservice.serve import assigned_config
+from ray_operator.controllers.rayservice.readiness import assigned_config, why_not_ready
 from ray_operator.controllers.rayservice.state import State, initializing_timeout, is_resumed
 from ray_operator.controllers.rayservice.trouble import (
     application_troubles,
@@ -215,6 +214,7 @@ def troubles_of(seen: Observed, plan: Plan) -> tuple[str, ...]:
     cluster = seen.pending or seen.active
     return (
         *(cluster_troubles(cluster) if cluster is not None else ()),
+        *plan.refusals,
         *(f"Service {n} belongs to somebody else, it is left alone" for n in plan.conflicts),
     )
 

@@ -39,6 +39,11 @@ DEFAULT_DRAIN_TIMEOUT = timedelta(seconds=600)
 """How long a request in flight may hold up the end of a cluster that left the traffic."""
 
 
+DEFAULT_APPLICATION_THRESHOLD = timedelta(seconds=900)
+DEFAULT_DASHBOARD_THRESHOLD = timedelta(seconds=300)
+"""Those of the sample that users know (rayservice.md, ruling 7)."""
+
+
 class Strategy(StrEnum):
     """How a changed cluster spec is brought about."""
 
@@ -65,7 +70,8 @@ class Desired:
 
     `serve_config` is canonical, None if there are no applications; `serve_field` is where it came
     from.  `cluster_spec` is what a RayCluster is built from.  `notices` are what the author may not
-    have meant.
+    have meant.  The thresholds say how long something may be ill before the cluster is replaced,
+    None for ever.
     """
 
     cluster_spec: JsonObject
@@ -81,6 +87,8 @@ class Desired:
     excludes_head: bool = False
     deletion_delay: timedelta = DEFAULT_DELETION_DELAY
     drain_timeout: timedelta = DEFAULT_DRAIN_TIMEOUT
+    application_threshold: timedelta | None = DEFAULT_APPLICATION_THRESHOLD
+    dashboard_threshold: timedelta | None = DEFAULT_DASHBOARD_THRESHOLD
 
     @property
     def groups(self) -> tuple[JsonObject, ...]:
@@ -170,6 +178,12 @@ def _read_valid(spec: JsonObject, config: JsonObject, options: Options) -> Desir
         excludes_head=get_flag(spec, "excludeHeadPodFromServeSvc"),
         deletion_delay=_seconds(spec, "rayClusterDeletionDelaySeconds", DEFAULT_DELETION_DELAY),
         drain_timeout=_seconds(spec, "rayClusterDrainTimeoutSeconds", DEFAULT_DRAIN_TIMEOUT),
+        application_threshold=_threshold(
+            spec, "serviceUnhealthySecondThreshold", DEFAULT_APPLICATION_THRESHOLD
+        ),
+        dashboard_threshold=_threshold(
+            spec, "deploymentUnhealthySecondThreshold", DEFAULT_DASHBOARD_THRESHOLD
+        ),
     )
 
 
@@ -184,6 +198,12 @@ def _strategy(asked: str, options: Options) -> Strategy:
 
 def _seconds(spec: JsonObject, key: str, default: timedelta) -> timedelta:
     return timedelta(seconds=get_int(spec, key)) if key in spec else default
+
+
+def _threshold(spec: JsonObject, key: str, default: timedelta) -> timedelta | None:
+    """0 and less switch a threshold off."""
+    threshold = _seconds(spec, key, default)
+    return threshold if threshold > timedelta() else None
 
 
 def upgrades_on_replica_change(desired: Desired, texts: Mapping[str, str]) -> bool:

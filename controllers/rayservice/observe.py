@@ -5,7 +5,9 @@ one, whatever the status says.
 """
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from ray_operator.api import labels, names
@@ -56,20 +58,28 @@ class Rays(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Reading:
+    """How specs are read, and since when: `watched_since` is as in `Observed`."""
+
+    reader: Reader
+    options: Options
+    watched_since: Callable[[], datetime | None] = lambda: None
+
+
+@dataclass(frozen=True, slots=True)
 class Sources:
     """Where everything that is known comes from."""
 
     caches: Lookups
     rays: Rays
-    reader: Reader
-    options: Options
+    reading: Reading
 
 
 def observe(service: ResourceView, sources: Sources) -> Observed:
     """Read everything that is known about a RayService."""
     caches = sources.caches
     spec, status = service.spec(), service.status()
-    desired = sources.reader.read(service)
+    desired = sources.reading.reader.read(service)
     clusters = [_cluster(view, sources, desired) for view in caches.clusters_of(service.uid)]
     standing = {c.name: c for c in clusters if not c.is_terminating}
     recorded = Names(
@@ -82,7 +92,7 @@ def observe(service: ResourceView, sources: Sources) -> Observed:
         generation=service.generation,
         desired=desired,
         fresh_name=_fresh_name(service.name),
-        options=sources.options,
+        options=sources.reading.options,
         labels=service.labels,
         annotations=service.annotations,
         wants_suspend=get_flag(spec, "suspend"),
@@ -94,6 +104,7 @@ def observe(service: ResourceView, sources: Sources) -> Observed:
         others=tuple(c for c in clusters if c is not active and c is not pending),
         services=_services(service, desired, caches),
         endpoints=_endpoints(service, caches),
+        watched_since=sources.reading.watched_since(),
     )
 
 

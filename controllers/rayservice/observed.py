@@ -123,6 +123,7 @@ class Observed:
     `desired` is the problem if the spec is invalid.  `fresh_name` is what a new cluster would be
     called.  `names` is what the status says; `active` and `pending` are the clusters of these
     names, None where there is none (or it is being deleted); `others` are all further ones.
+    `watched_since` is when an operator came to work after none did, None if that did not happen.
     """
 
     ref: ObjectRef
@@ -142,6 +143,7 @@ class Observed:
     others: tuple[ClusterSeen, ...] = ()
     services: tuple[ServiceView, ...] = ()
     endpoints: tuple[Endpoint, ...] = ()
+    watched_since: datetime | None = None
 
     @property
     def name(self) -> str:

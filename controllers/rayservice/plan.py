@@ -22,9 +22,10 @@ from ray_operator.controllers.rayservice.cleanup import clean_up
 from ray_operator.controllers.rayservice.cleanup import next_look as next_clean_up
 from ray_operator.controllers.rayservice.clusters import built_from, cluster_manifest
 from ray_operator.controllers.rayservice.desired import Desired, Strategy
+from ray_operator.controllers.rayservice.health import next_look as next_health_look
 from ray_operator.controllers.rayservice.observed import ClusterSeen, Names, Observed
-from ray_operator.controllers.rayservice.readiness import why_not_switchable
-from ray_operator.controllers.rayservice.serve import assign, assigned_config, next_try, submit
+from ray_operator.controllers.rayservice.readiness import assigned_config, why_not_switchable
+from ray_operator.controllers.rayservice.serve import assign, next_try, submit
 from ray_operator.controllers.rayservice.serving import label_pods
 from ray_operator.controllers.rayservice.state import (
     State,
@@ -51,7 +52,7 @@ from ray_operator.controllers.rayservice.upgrade import (
     decide,
 )
 from ray_operator.operator.documents import get_objects
-from ray_operator.operator.events import Note
+from ray_operator.operator.notes import Note
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,8 @@ class Plan:
     `names` is what the status is to say about the clusters; `notes` are the events of that change.
     `check_at` is when to look again even if nothing is heard.  `waits_for` says what keeps the
     pending cluster from taking over, `drift` what is not applied, "" for nothing.
-    `conflicts` are the names of Services that are somebody else's.  `is_settled` says of a
+    `conflicts` are the names of Services that are somebody else's, `refusals` what the API server
+    said against the actions once they were tried.  `is_settled` says of a
     suspension that nothing is left.
     """
 
@@ -73,6 +75,7 @@ class Plan:
     waits_for: str = ""
     drift: str = ""
     conflicts: tuple[str, ...] = ()
+    refusals: tuple[str, ...] = ()
     is_settled: bool = False
 
 
@@ -83,7 +86,7 @@ def plan(seen: Observed, now: datetime) -> Plan:
 
 
 def _plan_running(seen: Observed, now: datetime) -> Plan:
-    decision = decide(seen, is_switching=is_switching(seen))
+    decision = decide(seen, now, is_switching=is_switching(seen))
     if (turn := _turn(seen, decision)) is not None:
         return turn
     pending = seen.pending
@@ -96,12 +99,13 @@ def _plan_running(seen: Observed, now: datetime) -> Plan:
         *(next_try(cluster) for cluster in _named(seen)),
         next_clean_up(seen, now),
         initializing_deadline(seen),
+        next_health_look(seen, now),
     )
     return Plan(
         State.RUNNING,
         seen.names,
         actions=(
-            *_create(seen),
+            *_create(seen, now),
             *_in_place(decision, seen),
             *assign(seen, decision),
             *(a for c in _named(seen) for a in submit(c, assigned_config(c, seen), now)),
@@ -152,13 +156,13 @@ def _promotion(seen: Observed) -> Plan:
     return Plan(State.RUNNING, Names(active=seen.names.pending), notes=(note,))
 
 
-def _create(seen: Observed) -> Iterable[Action]:
+def _create(seen: Observed, now: datetime) -> Iterable[Action]:
     desired = seen.desired
     if not isinstance(desired, Desired) or not seen.names.pending or seen.pending is not None:
         return ()
     if desired.strategy is Strategy.RECREATE and seen.others and not seen.names.active:
         return ()  # the old cluster's resources are needed first
-    return (CreateCluster(cluster_manifest(seen, desired, seen.names.pending)),)
+    return (CreateCluster(cluster_manifest(seen, desired, now)),)
 
 
 def _in_place(decision: Decision, seen: Observed) -> Iterable[Action]:

@@ -11,11 +11,20 @@ from ray_operator.controllers.dashboard.reports import (
     ApplicationReport,
     ProxyHealth,
 )
-from ray_operator.controllers.rayservice.observed import ClusterSeen
+from ray_operator.controllers.rayservice.desired import Desired
+from ray_operator.controllers.rayservice.observed import ClusterSeen, Observed
 from ray_operator.controllers.rayservice.recorded import read_assigned
 from ray_operator.controllers.rayservice.serving import is_excluded
 from ray_operator.controllers.views.pod import PodView
 from ray_operator.operator.documents import JsonObject, get_objects, get_text
+
+
+def assigned_config(cluster: ClusterSeen, seen: Observed) -> JsonObject | None:
+    """Return the config that a cluster is to run, None if it is unknown or there is none."""
+    desired = seen.desired
+    if isinstance(desired, Desired) and desired.serve_hash == cluster.assigned_hash:
+        return desired.serve_config
+    return read_assigned(cluster.annotations)
 
 
 def application_names(config: JsonObject | None) -> tuple[str, ...]:

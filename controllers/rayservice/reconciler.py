@@ -3,8 +3,9 @@
 Nothing here waits for Ray: what it said is read, what it is to be told is handed over.
 """
 
-from datetime import datetime
-from typing import Protocol
+import random
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from ray_operator.api import finalizers
 from ray_operator.api.kinds import is_managed_by_us
@@ -13,88 +14,86 @@ from ray_operator.controllers.dashboard.dashboards import Dashboards
 from ray_operator.controllers.dashboard.submitter import Submission
 from ray_operator.controllers.kinds import RAYSERVICES
 from ray_operator.controllers.rayservice.actions import Action, Submit, steps_of
-from ray_operator.controllers.rayservice.desired import Options, Reader
 from ray_operator.controllers.rayservice.following import address_of, pace_of
-from ray_operator.controllers.rayservice.observe import Sources, observe
+from ray_operator.controllers.rayservice.observe import Reading, Sources, observe
 from ray_operator.controllers.rayservice.observed import Observed
 from ray_operator.controllers.rayservice.plan import Plan, plan
 from ray_operator.controllers.rayservice.status import Report, report
+from ray_operator.controllers.rayservice.trouble import plain
 from ray_operator.controllers.views.resource import ResourceView
 from ray_operator.operator.clock import Clock
 from ray_operator.operator.controller import Result
 from ray_operator.operator.documents import encode
-from ray_operator.operator.events import Recorder
-from ray_operator.operator.executor import Executor, Outcome, Step
+from ray_operator.operator.errors import Conflict, Forbidden, Invalid, NotFound
+from ray_operator.operator.executor import Executor
 from ray_operator.operator.keys import Key
 from ray_operator.operator.logs import Logger
+from ray_operator.operator.notes import Recorder
 from ray_operator.operator.statuses import StatusWriter
+from ray_operator.operator.steps import Outcome, Step
 from ray_operator.operator.writes import MergePatch
 
 log = Logger(__name__)
 
+CATCH_UP = timedelta(milliseconds=100)
+"""A watch brings our own write back within milliseconds; this is for when it lags."""
 
-class Tools(Protocol):
-    """What a reconciler works with; each does one thing, and tests hand in their own."""
 
-    @property
-    def clock(self) -> Clock:
-        """The time."""
-        ...
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What a reconciler works with; each does one thing."""
 
-    @property
-    def executor(self) -> Executor:
-        """The only writer of objects."""
-        ...
-
-    @property
-    def statuses(self) -> StatusWriter:
-        """The writer of statuses."""
-        ...
+    clock: Clock
+    executor: Executor
+    statuses: StatusWriter
+    recorder: Recorder
+    resync: timedelta | None
 
 
 class RayServiceReconciler:
-    """Makes the cluster match RayServices."""
+    """Makes the cluster match RayServices; all that matters is in the API server and in Ray."""
 
     def __init__(
-        self,
-        tools: Tools,
-        caches: Caches,
-        dashboards: Dashboards,
-        recorder: Recorder,
-        options: Options,
+        self, tools: Tools, caches: Caches, dashboards: Dashboards, reading: Reading
     ) -> None:
-        self._reader = Reader(options)
-        self._sources = Sources(caches, dashboards, self._reader, options)
-        self._clock = tools.clock
-        self._executor = tools.executor
-        self._statuses = tools.statuses
+        self._tools = tools
         self._caches = caches
         self._dashboards = dashboards
-        self._recorder = recorder
+        self._reader = reading.reader
+        self._sources = Sources(caches, dashboards, reading)
 
     async def reconcile(self, key: Key) -> Result:
         """Bring one RayService nearer to its spec; see `Reconciler.reconcile`."""
         service = self._caches.rayservice(key)
         if service is None or service.is_terminating or not is_managed_by_us(service.managed_by):
             return await self._let_go(key, service)
-        if not self._statuses.caught_up(service):
-            return Result()  # our last decision is not in the cache yet; the watch will bring it
+        if not self._tools.statuses.caught_up(service):
+            return Result(check_again=CATCH_UP)
         seen = observe(service, self._sources)
         self._follow(key, seen)
-        now = self._clock.now()
+        return await self._pass(service, seen, self._tools.clock.now())
+
+    async def _pass(self, service: ResourceView, seen: Observed, now: datetime) -> Result:
         step = plan(seen, now)
-        outcome = await self._executor.run(service.ref, steps_of(step.actions))
+        outcome = await self._tools.executor.run(service.ref, steps_of(step.actions))
         self._submit(step.actions)
-        await self._tell(service, outcome, report(seen, step, now))
+        told = report(seen, replace(step, refusals=_refusals(outcome)), now)
+        try:
+            await self._tell(service, outcome, told)
+        except NotFound:
+            return Result()
+        except Conflict:
+            # The names of the clusters met a newer object: decide again on what the watch brings.
+            return Result(check_again=CATCH_UP)
         outcome.raise_failure()
-        return _result(step, now)
+        return self._result(step, now)
 
     async def _tell(self, service: ResourceView, outcome: Outcome, told: Report) -> None:
         """Write the status, then the events; names change only after all deletions succeeded."""
         notes = outcome.notes()
         try:
             if not (told.is_transition and outcome.failed):
-                await self._statuses.write(
+                await self._tools.statuses.write(
                     RAYSERVICES,
                     service,
                     service.status(),
@@ -104,7 +103,7 @@ class RayServiceReconciler:
                 notes = (*notes, *told.notes)
         finally:
             for note in notes:
-                self._recorder.record(service.ref, note)
+                self._tools.recorder.record(service.ref, note)
 
     def _follow(self, key: Key, seen: Observed) -> None:
         """Say whose Ray is to be looked at from now on.
@@ -140,9 +139,23 @@ class RayServiceReconciler:
             return Result()
         self._reader.forget(service.uid)
         if service.is_terminating:
-            outcome = await self._executor.run(service.ref, _without_finalizer(service))
+            outcome = await self._tools.executor.run(service.ref, _without_finalizer(service))
             outcome.raise_failure()
         return Result()
+
+    def _result(self, step: Plan, now: datetime) -> Result:
+        """Look again when something is due, and as a safety net."""
+        waits = [step.check_at - now] if step.check_at else []
+        if self._tools.resync is not None:
+            # Spread, so that services made together are not looked at together.
+            waits.append(self._tools.resync * random.uniform(0.9, 1.1))  # noqa: S311 - no secret
+        return Result(check_again=min(waits, default=None))
+
+
+def _refusals(outcome: Outcome) -> tuple[str, ...]:
+    """Return what will fail again until somebody changes something."""
+    lasting = (f for f in outcome.failed if isinstance(f.error, Invalid | Forbidden))
+    return tuple(f"{failure.step.text}: {plain(str(failure.error))}" for failure in lasting)
 
 
 def _without_finalizer(service: ResourceView) -> tuple[Step, ...]:
@@ -156,7 +169,3 @@ def _without_finalizer(service: ResourceView) -> tuple[Step, ...]:
         resource_version=service.resource_version,
     )
     return (Step("remove the finalizer of an earlier operator", patch, "finalizer"),)
-
-
-def _result(step: Plan, now: datetime) -> Result:
-    return Result(check_again=step.check_at - now if step.check_at else None)

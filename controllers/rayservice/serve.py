@@ -18,7 +18,7 @@ from ray_operator.controllers.rayservice.actions import (
 from ray_operator.controllers.rayservice.desired import Desired
 from ray_operator.controllers.rayservice.observed import ClusterSeen, Observed
 from ray_operator.controllers.rayservice.readiness import missing_applications
-from ray_operator.controllers.rayservice.recorded import assignment, read_assigned
+from ray_operator.controllers.rayservice.recorded import assignment
 from ray_operator.controllers.rayservice.upgrade import (
     Append,
     Begin,
@@ -33,14 +33,6 @@ RETRY_REFUSED = timedelta(seconds=60)
 """A refused config is tried again now and then: an image may have learnt a key meanwhile."""
 RETRY_MISSING = timedelta(seconds=10)
 """Ray needs a moment to report what it was just told; asking faster would tell it twice."""
-
-
-def assigned_config(cluster: ClusterSeen, seen: Observed) -> JsonObject | None:
-    """Return the config that a cluster is to run, None if it is unknown or there is none."""
-    desired = seen.desired
-    if isinstance(desired, Desired) and desired.serve_hash == cluster.assigned_hash:
-        return desired.serve_config
-    return read_assigned(cluster.annotations)
 
 
 def assign(seen: Observed, decision: Decision) -> Iterator[Action]:

@@ -17,7 +17,7 @@ from ray_operator.controllers.rayservice.desired import Desired
 from ray_operator.controllers.rayservice.observed import ClusterSeen, Observed
 from ray_operator.controllers.rayservice.plan import Plan
 from ray_operator.operator.documents import JsonObject, get_object, get_text
-from ray_operator.operator.events import Note
+from ray_operator.operator.notes import Note
 
 PODS_FAILING = "PodsFailing"
 SERVICE_CONFLICT = "ServiceNameConflict"
@@ -75,6 +75,8 @@ def _announcements(seen: Observed, plan: Plan, standing: tuple[Condition, ...]) 
     """Return the events of what went wrong since the last write; what is told is not repeated."""
     yield from _of_conditions(seen, standing)
     for trouble in troubles_of(seen, plan):
+        if trouble in plan.refusals:
+            continue  # the executor tells of its own failures
         if _says(standing, trouble) and not _says(seen.conditions, trouble):
             reason = SERVICE_CONFLICT if trouble.startswith("Service ") else PODS_FAILING
             yield Note("Warning", reason, "Reconcile", trouble)

@@ -7,6 +7,7 @@ A decision carries its reason.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from ray_operator.api import annotations
 from ray_operator.api.hashes import is_comparable, spec_hash
@@ -15,6 +16,7 @@ from ray_operator.controllers.rayservice.desired import (
     Strategy,
     upgrades_on_replica_change,
 )
+from ray_operator.controllers.rayservice.health import why_replace
 from ray_operator.controllers.rayservice.observed import ClusterSeen, Observed
 from ray_operator.operator.documents import JsonObject, decode, get_objects
 
@@ -65,7 +67,7 @@ class Drift:
 Decision = Keep | Begin | Abandon | Append | Restamp | Drift
 
 
-def decide(seen: Observed, *, is_switching: bool) -> Decision:
+def decide(seen: Observed, now: datetime, *, is_switching: bool) -> Decision:
     """Decide about the clusters of a service whose spec is valid.
 
     `is_switching` says that traffic already goes to the pending cluster: then it is not replaced
@@ -80,6 +82,8 @@ def decide(seen: Observed, *, is_switching: bool) -> Decision:
     if newest is None:
         return Begin("the service has no cluster")
     change = compare(newest, desired, seen.annotations)
+    if isinstance(change, Keep) and seen.pending is None and (why := why_replace(seen, now)):
+        return Begin(why)
     if not isinstance(change, Begin):
         return change
     return Keep() if is_switching else _replace(seen, desired, change)

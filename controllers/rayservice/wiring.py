@@ -1,6 +1,7 @@
 """How the RayService controller hangs together: who wakes it, and what it works with."""
 
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 from ray_operator.api.kinds import RAY_CLUSTER, RAY_SERVICE
@@ -10,8 +11,9 @@ from ray_operator.controllers.dashboard.client import PROXIED, ServeClient, Time
 from ray_operator.controllers.dashboard.dashboards import Dashboards
 from ray_operator.controllers.dashboard.transport import Direct, Proxied, Transport
 from ray_operator.controllers.manifests.options import BuildOptions
-from ray_operator.controllers.rayservice.desired import Options
-from ray_operator.controllers.rayservice.reconciler import RayServiceReconciler
+from ray_operator.controllers.rayservice.desired import Options, Reader
+from ray_operator.controllers.rayservice.observe import Reading
+from ray_operator.controllers.rayservice.reconciler import RayServiceReconciler, Tools
 from ray_operator.controllers.views.endpointslice import EndpointSliceView
 from ray_operator.controllers.views.ownership import Owner
 from ray_operator.controllers.views.pod import PodView
@@ -46,10 +48,35 @@ def wire(
     dashboards = Dashboards(client, parts.clock, queue.add)
     parts.start_background("dashboards", dashboards.run)
     _listen(caches, queue)
-    recorder = parts.recorder(CONTROLLER)
-    return RayServiceReconciler(
-        parts, caches, dashboards, recorder, options_of(parts.settings, build)
+    tools = Tools(
+        clock=parts.clock,
+        executor=parts.executor,
+        statuses=parts.statuses,
+        recorder=parts.recorder(CONTROLLER),
+        resync=parts.settings.resync,
     )
+    options = options_of(parts.settings, build)
+    reading = Reading(Reader(options), options, Absence(parts))
+    return RayServiceReconciler(tools, caches, dashboards, reading)
+
+
+AWAY = timedelta(seconds=60)
+"""A shorter absence of any operator is a restart: clocks of health go on through it."""
+
+
+class Absence:
+    """Since when an operator is at work again after none was; None if none was missed."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._began: datetime | None = None
+
+    def __call__(self) -> datetime | None:
+        """See the class; the first call is the beginning of work."""
+        self._began = self._began or self._parts.clock.now()
+        last = self._parts.previous_renewal()
+        was_away = last is None or self._began - last > AWAY
+        return self._began if was_away else None
 
 
 def options_of(settings: Settings, build: BuildOptions) -> Options:

@@ -25,7 +25,7 @@ from ray_operator.controllers.dashboard.reports import ProxyHealth, parse_report
 from ray_operator.controllers.kinds import RAYCLUSTERS, RAYSERVICES
 from ray_operator.controllers.rayservice.actions import Submit, steps_of
 from ray_operator.controllers.rayservice.desired import Options, Reader
-from ray_operator.controllers.rayservice.observe import Sources, observe
+from ray_operator.controllers.rayservice.observe import Reading, Sources, observe
 from ray_operator.controllers.rayservice.plan import plan
 from ray_operator.controllers.rayservice.status import report
 from ray_operator.controllers.views import endpointslice, pod, resource, service
@@ -234,7 +234,7 @@ class World:
 
     # --- the operator -------------------------------------------------------------------------
     def _reconcile(self) -> None:
-        sources = Sources(self, self, Reader(self.options), self.options)
+        sources = Sources(self, self, Reading(Reader(self.options), self.options))
         seen = observe(self.rayservice(), sources)
         step = plan(seen, self.now)
         for planned in steps_of(step.actions):
