@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
@@ -147,7 +148,7 @@ async def test_a_worker_that_never_ends_terminating_delays_nobody(
     await apply(kube, a_cluster(namespace=namespace, groups=[a_group(replicas=2)]))
     await ready(witness, "demo")
     kubelet.holds_deletions = True
-    gone = sorted(witness.names("small"))[0]
+    gone = min(witness.names("small"))
     await kube.delete(PODS, Key(namespace, gone))
     await witness.until("a replacement", lambda: len(witness.names("small") - {gone}) == 2)
     assert len(witness.pods("small", terminating=True)) == 3
@@ -162,8 +163,8 @@ async def test_failed_pods_are_replaced(
     for group in ("headgroup", "small"):
         failed = witness.pods(group)[0]
         await kubelet.set_fate(name_of(failed), Fate.FAILS)
-        was = {uid_of(failed)}
-        await witness.until("a new pod", lambda was=was, g=group: uids(witness, g) - was)
+        look = partial(newcomers, witness, group, {uid_of(failed)})
+        await witness.until("a new pod", look)
         await ready(witness, "demo")
     told = await witness.until("the head's event", lambda: witness.events("DeletedHeadPod"))
     assert "Failed" in get_text(told[0], "note")
@@ -305,6 +306,10 @@ async def test_workers_named_for_deletion_go_and_foreign_pods_stay(
 
 def uids(witness: Witness, group: str = "") -> set[str]:
     return {uid_of(pod) for pod in witness.pods(group)}
+
+
+def newcomers(witness: Witness, group: str, known: set[str]) -> set[str]:
+    return uids(witness, group) - known
 
 
 def _heads(witness: Witness) -> tuple[JsonObject, ...]:

@@ -39,7 +39,7 @@ class Witness:
     async def until(
         self,
         what: str,
-        look: Callable[[], T | None | bool],
+        look: Callable[[], T | bool | None],
         patience: timedelta = PATIENCE,
     ) -> T:
         """Return the first answer of `look` that is true; it is asked after each change.
@@ -109,11 +109,11 @@ class Witness:
 
     def describe(self) -> str:
         """Say what is there, for a failed test."""
-        lines = []
-        for cluster in self.all(RAYCLUSTERS):
-            lines.append(f"{name_of(cluster)}: {get_object(cluster, 'status')}")
-        for pod in self.pods(terminating=True):
-            lines.append(f"{name_of(pod)}: {get_text(get_object(pod, 'status'), 'phase')}")
+        lines = [f"{name_of(c)}: {get_object(c, 'status')}" for c in self.all(RAYCLUSTERS)]
+        lines += [
+            f"{name_of(pod)}: {get_text(get_object(pod, 'status'), 'phase')}"
+            for pod in self.pods(terminating=True)
+        ]
         lines += [f"{get_text(e, 'reason')}: {get_text(e, 'note')}" for e in self.all(EVENTS)]
         return "\n".join(lines)
 

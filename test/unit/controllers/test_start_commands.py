@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from ray_operator.controllers.manifests.options import BuildOptions
@@ -14,14 +16,14 @@ VECTORS = read_vectors("start_commands")
 
 
 @pytest.mark.parametrize("case", VECTORS["commands"], ids=lambda case: case["want"])
-def test_resources_of_the_container_become_parameters(case: dict) -> None:
+def test_resources_of_the_container_become_parameters(case: dict[str, Any]) -> None:
     container = {"resources": {"limits": case["limits"]}}
     params = container_resource_params(case["params"], container)
     assert ray_start(params, is_head=case["node"] == "head") == case["want"]
 
 
 @pytest.mark.parametrize("case", VECTORS["group_resources"], ids=lambda c: str(c["resources"]))
-def test_logical_resources_of_a_group_become_parameters(case: dict) -> None:
+def test_logical_resources_of_a_group_become_parameters(case: dict[str, Any]) -> None:
     assert group_resource_params(case["resources"]) == case["want"]
 
 
