@@ -79,11 +79,14 @@ class Pulled:
         return Docker(self.cache, self.shell(), isolated=False)
 
     def _make_commands(self) -> None:
-        if not (kind := shutil.which("kind")):
-            with self.progress.stage("Compile kind"):
-                kind = str(binaries.build(self.cache, ("kind",)) / "kind")
-        link(Path(kind), self.cache.bin / "kind")
         link(binaries.kubectl(self.cache), self.cache.bin / "kubectl")
+        ours = self.cache.bin / "kind"
+        kind = shutil.which("kind")
+        if kind and Path(kind) != ours:
+            link(Path(kind), ours)
+        elif not kind:
+            with self.progress.stage("Compile kind"):
+                link(binaries.build(self.cache, ("kind",)) / "kind", ours)
 
     def _create(self) -> None:
         cluster = Cluster(self.shell(), self.cache.kubeconfig, KINDEST_NODE, kind_cluster.config())
