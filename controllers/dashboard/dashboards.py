@@ -81,6 +81,7 @@ class Dashboards:
             observation=followed.poller.observation,
             outcome=followed.submitter.outcome,
             submitting=followed.submitter.submitting,
+            baseline=followed.poller.baseline,
         )
 
     def submit(self, cluster_uid: str, submission: Submission) -> None:
@@ -118,7 +119,7 @@ class Dashboards:
 
         def ended(outcome: Outcome) -> None:
             if isinstance(outcome, Accepted):
-                poller.void()  # what Ray said before it took this config is void
+                poller.void(has_submitted=True)  # what Ray said before it took this config is void
             self._told(owner)
 
         poller = Poller(self._client, self._clock, told)

@@ -75,12 +75,15 @@ Outcome = Accepted | Refused | Unanswered
 class RayView:
     """All that a reconcile may know of a cluster's Ray.
 
-    `submitting` is the hash of the config that is under way, "" if none is.
+    `submitting` is the hash of the config that is under way, "" if none is.  `baseline` is the
+    first report after the last accepted config: Ray may write a config in another way than it was
+    sent, and only what differs from that, too, was changed by somebody.
     """
 
     observation: Observation | None = None
     outcome: Outcome | None = None
     submitting: str = ""
+    baseline: ServeReport | None = None
 
 
 UNSEEN = RayView()

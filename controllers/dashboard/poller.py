@@ -54,6 +54,7 @@ class Poller:
         chance: Callable[[], float] = random.random,
     ) -> None:
         self.observation: Observation | None = None
+        self.baseline: ServeReport | None = None
         self._client = client
         self._clock = clock
         self._told = told
@@ -62,6 +63,7 @@ class Poller:
         self._failures = 0
         self._answered_at: datetime | None = None
         self._epoch = 0
+        self._awaits_baseline = False
         self._wake = asyncio.Event()
         self._address: ClusterAddress | None = None
         self._pace = AT_REST
@@ -83,11 +85,16 @@ class Poller:
         elif is_faster:
             self._wake.set()
 
-    def void(self) -> None:
-        """Forget the last report, and whatever is being asked right now; look again at once."""
+    def void(self, *, has_submitted: bool = False) -> None:
+        """Forget the last report, and whatever is being asked right now; look again at once.
+
+        `has_submitted` says that the next report is the first one about a new config.
+        """
         self._epoch += 1
         self._failures = 0
         self.observation = None
+        self.baseline = None
+        self._awaits_baseline = has_submitted
         self._wake.set()
 
     async def run(self) -> None:
@@ -105,6 +112,8 @@ class Poller:
         seen = await self._ask(address, asked_at)
         if epoch != self._epoch or seen is None:
             return  # asked of another head, or before the last submission
+        if self._awaits_baseline and seen.report is not None:
+            self.baseline, self._awaits_baseline = seen.report, False
         is_news = not seen.says_the_same_as(self.observation)
         self.observation = seen
         if is_news:

@@ -107,6 +107,7 @@ class Submit:
     config: JsonObject
     config_hash: str
     why: str
+    event: Note | None = None
 
 
 Action = (

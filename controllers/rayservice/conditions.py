@@ -186,7 +186,7 @@ def _spec_valid(seen: Observed, _plan: Plan) -> Judgement:
 
 def _spec_drift(seen: Observed, plan: Plan) -> Judgement | None:
     if plan.drift:
-        said = f"{plan.drift}; it is not applied, as no new cluster may be made"
+        said = f"not applied, as spec.upgradeStrategy allows no new cluster: {plan.drift}"
         return c.TRUE, NOT_APPLIED, said
     if seen.condition(c.SPEC_DRIFT) is None:
         return None

@@ -17,6 +17,7 @@ from ray_operator.controllers.rayservice.actions import (
     CreateCluster,
     DeleteCluster,
     DeleteService,
+    Submit,
 )
 from ray_operator.controllers.rayservice.cleanup import clean_up
 from ray_operator.controllers.rayservice.cleanup import next_look as next_clean_up
@@ -95,6 +96,7 @@ def _plan_running(seen: Observed, now: datetime) -> Plan:
     services = wanted_services(seen, target) if target else ()
     if is_switching(seen) and is_switched(seen, services):
         return _promotion(seen)
+    submissions = [a for c in _named(seen) for a in submit(c, assigned_config(c, seen), now)]
     times = (
         *(next_try(cluster) for cluster in _named(seen)),
         next_clean_up(seen, now),
@@ -108,12 +110,13 @@ def _plan_running(seen: Observed, now: datetime) -> Plan:
             *_create(seen, now),
             *_in_place(decision, seen),
             *assign(seen, decision),
-            *(a for c in _named(seen) for a in submit(c, assigned_config(c, seen), now)),
+            *submissions,
             *(a for c in _named(seen) for a in label_pods(c, excludes_head=_excludes_head(seen))),
             *direct(seen, services),
             *clean_up(seen, now),
         ),
         check_at=min((at for at in times if at is not None and at > now), default=None),
+        notes=tuple(a.event for a in submissions if isinstance(a, Submit) and a.event),
         waits_for=waits_for,
         drift=decision.reason if isinstance(decision, Drift) else "",
         conflicts=conflicts(seen, services),

@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from ray_operator.api import annotations
+from ray_operator.api.serve_config import applications_of
 from ray_operator.controllers.dashboard.observation import Accepted, Refused, Unanswered
+from ray_operator.controllers.dashboard.reports import ServeReport
 from ray_operator.controllers.rayservice.actions import (
     Action,
     AnnotateCluster,
@@ -16,6 +18,7 @@ from ray_operator.controllers.rayservice.actions import (
     record_submission,
 )
 from ray_operator.controllers.rayservice.desired import Desired
+from ray_operator.controllers.rayservice.drift import covers
 from ray_operator.controllers.rayservice.observed import ClusterSeen, Observed
 from ray_operator.controllers.rayservice.readiness import missing_applications
 from ray_operator.controllers.rayservice.recorded import assignment
@@ -28,9 +31,12 @@ from ray_operator.controllers.rayservice.upgrade import (
     Restamp,
 )
 from ray_operator.operator.documents import JsonObject
+from ray_operator.operator.notes import Note
 
 RETRY_REFUSED = timedelta(seconds=60)
 """A refused config is tried again now and then: an image may have learnt a key meanwhile."""
+_COMPARED = ("import_path", "route_prefix", "runtime_env", "args", "deployments")
+"""What makes an application; Ray reports them as it was told."""
 RETRY_MISSING = timedelta(seconds=10)
 """Ray needs a moment to report what it was just told; asking faster would tell it twice."""
 
@@ -85,6 +91,10 @@ def submit(cluster: ClusterSeen, config: JsonObject | None, now: datetime) -> It
         return
     if why := _why_submit(cluster, config, now):
         yield Submit(cluster.ref, config, cluster.assigned_hash, why)
+    elif changed := _changed_applications(cluster, config, now):
+        why = f"somebody changed {', '.join(changed)} in Ray of RayCluster {cluster.name}"
+        note = Note("Normal", "ServeConfigDrift", "Update", f"{why}; the spec is applied again")
+        yield Submit(cluster.ref, config, cluster.assigned_hash, why, note)
 
 
 def next_try(cluster: ClusterSeen) -> datetime | None:
@@ -111,3 +121,26 @@ def _why_submit(cluster: ClusterSeen, config: JsonObject, now: datetime) -> str:
     if missing and now - submitted.time >= RETRY_MISSING:
         return f"Ray lacks {', '.join(missing)}"
     return ""
+
+
+def _changed_applications(
+    cluster: ClusterSeen, config: JsonObject, now: datetime
+) -> tuple[str, ...]:
+    """Return the applications that Ray runs with another config than they were given."""
+    submitted = cluster.submitted
+    if submitted is None or now - submitted.time < RETRY_MISSING:
+        return ()
+    wanted = applications_of(config)
+    return tuple(name for name in wanted if _is_changed(cluster, name, wanted[name]))
+
+
+def _is_changed(cluster: ClusterSeen, name: str, wanted: JsonObject) -> bool:
+    deployed = _deployed(cluster.report, name)
+    if deployed is None or deployed == _deployed(cluster.ray.baseline, name):
+        return False
+    return not covers({key: wanted[key] for key in _COMPARED if key in wanted}, deployed)
+
+
+def _deployed(report: ServeReport | None, name: str) -> JsonObject | None:
+    application = report.application(name) if report is not None else None
+    return application.deployed if application is not None else None

@@ -26,7 +26,7 @@ from ray_operator.controllers.rayservice.actions import (
 from ray_operator.controllers.rayservice.desired import Desired
 from ray_operator.controllers.rayservice.observed import ClusterSeen, Observed
 from ray_operator.controllers.views.service import ServiceView
-from ray_operator.operator.documents import JsonObject, get_object, get_text
+from ray_operator.operator.documents import JsonObject, JsonValue, get_object, get_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,12 @@ def is_switching(seen: Observed) -> bool:
 
 def is_switched(seen: Observed, wanted: tuple[Wanted, ...]) -> bool:
     """Tell whether every Service that can be ours selects the pending cluster."""
-    return bool(wanted) and all(
+    if not wanted:
+        return all(
+            service.selector.get(labels.CLUSTER) == seen.names.pending
+            for service in own_services(seen)
+        )
+    return all(
         live is not None
         and (_is_foreign(seen, live) or live.selector.get(labels.CLUSTER) == seen.names.pending)
         for live in (seen.service(service.name) for service in wanted)
@@ -114,11 +119,31 @@ def wanted_services(seen: Observed, target: ClusterSeen) -> tuple[Wanted, ...]:
     )
 
 
+def finish(seen: Observed) -> Iterator[PatchService]:
+    """Finish a switch that was begun before the spec became invalid: move the selectors alone."""
+    pending = seen.names.pending
+    for service in own_services(seen):
+        if service.selector.get(labels.CLUSTER) == pending:
+            continue
+        selector: dict[str, JsonValue] = {labels.CLUSTER: pending}
+        if labels.IDENTIFIER in service.selector:
+            selector[labels.IDENTIFIER] = names.head_identifier(pending)
+        lane = SERVE_SERVICE if labels.SERVE in service.selector else HEAD_SERVICES
+        yield PatchService(
+            service.key,
+            {"spec": {"selector": selector}},
+            lane,
+            why=f"it leads to RayCluster {pending} now",
+        )
+
+
 def direct(
     seen: Observed, wanted: tuple[Wanted, ...]
 ) -> Iterator[CreateService | PatchService | DeleteService]:
     """Return what makes the live Services those that are wanted; nothing if none are known."""
     if not wanted:
+        if is_switching(seen):
+            yield from finish(seen)
         return
     for service in wanted:
         live = seen.service(service.name)

@@ -16,9 +16,22 @@ from ray_operator.controllers.rayservice.desired import (
     Strategy,
     upgrades_on_replica_change,
 )
+from ray_operator.controllers.rayservice.drift import differing_paths
 from ray_operator.controllers.rayservice.health import why_replace
 from ray_operator.controllers.rayservice.observed import ClusterSeen, Observed
 from ray_operator.operator.documents import JsonObject, decode, get_objects
+
+_SCALING = frozenset(
+    {
+        "replicas",
+        "minReplicas",
+        "maxReplicas",
+        "scaleStrategy",
+        "tolerations",
+        "schedulingGates",
+        "suspend",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +112,17 @@ def _replace(seen: Observed, desired: Desired, change: Begin) -> Decision:
             return Abandon()
     match desired.strategy:
         case Strategy.NONE:
-            return Drift(change.reason)
+            return Drift(_paths(seen.pending or seen.active, desired) or change.reason)
         case Strategy.RECREATE:
             return Begin(change.reason, is_recreate=True)
         case Strategy.NEW_CLUSTER | Strategy.INCREMENTAL:
             return change
+
+
+def _paths(cluster: ClusterSeen, desired: Desired) -> str:
+    """Name what differs, without what is never brought into a running cluster anyway."""
+    paths = differing_paths(cluster.cluster.spec, desired.cluster_spec, leave_out=_SCALING)
+    return ", ".join(f"spec.rayClusterConfig.{path}" for path in paths)
 
 
 def compare(

@@ -14,14 +14,16 @@ from itertools import count
 import yaml
 
 from ray_operator.api import labels
+from ray_operator.controllers.dashboard.errors import Trouble
 from ray_operator.controllers.dashboard.observation import (
     Accepted,
+    Failure,
     Observation,
     Outcome,
     RayView,
     Refused,
 )
-from ray_operator.controllers.dashboard.reports import ProxyHealth, parse_report
+from ray_operator.controllers.dashboard.reports import ProxyHealth, ServeReport, parse_report
 from ray_operator.controllers.kinds import RAYCLUSTERS, RAYSERVICES
 from ray_operator.controllers.rayservice.actions import Submit, steps_of
 from ray_operator.controllers.rayservice.desired import Options, Reader
@@ -109,18 +111,22 @@ class FakeRay:
     looks: int = 0
     outcome: Outcome | None = None
     observation: Observation | None = None
+    baseline: ServeReport | None = None
 
     def forget(self) -> None:
         """Lose the operator's memory; what Ray runs stays."""
         self.outcome = None
         self.observation = None
+        self.baseline = None
 
 
 @dataclass
 class World:
     """Everything outside of the operator.  The fields that tests set are the script.
 
-    `bad_images` never start; `broken_imports` maps an import path to Ray's message; `rejects` is
+    `bad_images` never start; `silent` and `ill` are clusters whose dashboard does not answer, whose
+    applications fail; `normalises` makes Ray report configs in a form of its own; `broken_imports`
+    maps an import path to Ray's message; `rejects` is
     the text with which Ray refuses every config.
     """
 
@@ -130,6 +136,9 @@ class World:
     bad_images: set[str] = field(default_factory=set)
     broken_imports: dict[str, str] = field(default_factory=dict)
     unhealthy_proxies: set[str] = field(default_factory=set)
+    silent: set[str] = field(default_factory=set)
+    ill: set[str] = field(default_factory=set)
+    normalises: bool = False
     rejects: str = ""
     now: datetime = datetime(2026, 1, 1, tzinfo=UTC)
     generation: int = 1
@@ -192,6 +201,26 @@ class World:
         """Return the config that a cluster's Ray runs."""
         return self.rays[self._uid("rayclusters", cluster)].config
 
+    def ray(self, cluster: str) -> FakeRay:
+        """Return the Ray of a cluster."""
+        return self.rays[self._uid("rayclusters", cluster)]
+
+    def tamper(self, cluster: str, **changes: JsonValue) -> None:
+        """Change the first application of a cluster in Ray, behind the operator's back."""
+        ray = self.ray(cluster)
+        (first, *others) = get_objects(ray.config or {}, "applications")
+        ray.config = {**(ray.config or {}), "applications": [{**first, **changes}, *others]}
+
+    def lose_applications(self, cluster: str) -> None:
+        """Let Ray forget everything that it was told."""
+        self.ray(cluster).config = None
+
+    def point(self, name: str, cluster: str) -> None:
+        """Let a Service select another cluster."""
+        found = self._documents["services", name]
+        patch: JsonObject = {"spec": {"selector": {labels.CLUSTER: cluster}}}
+        self._documents["services", name] = _merged(found, patch)
+
     def document(self, plural: str, name: str) -> JsonObject:
         """Return an object as it is stored; empty if there is none."""
         return self._documents.get((plural, name), {})
@@ -247,9 +276,9 @@ class World:
             if isinstance(action, Submit):
                 self._take(action)
         told = report(seen, step, self.now)
+        self.events.extend((n.type, n.reason, n.message) for n in told.notes)
         if status_changes(self.status, told.status):
             self.status = {k: v for k, v in told.status.items() if v is not None}
-            self.events.extend((n.type, n.reason, n.message) for n in told.notes)
             self._written(f"status: {step.state} {step.names}")
 
     def _written(self, text: str) -> None:
@@ -266,7 +295,7 @@ class World:
             return
         ray.config, ray.looks, ray.told = action.config, 0, ray.told + 1
         ray.outcome = Accepted(action.config_hash, head.uid, 0, self.now)
-        ray.observation = None
+        ray.observation = ray.baseline = None
 
     # --- the API server -----------------------------------------------------------------------
     def rayservice(self) -> ResourceView:
@@ -316,7 +345,7 @@ class World:
     def view(self, cluster_uid: str) -> RayView:
         """See `Dashboards`."""
         ray = self.rays.get(cluster_uid)
-        return RayView(ray.observation, ray.outcome) if ray else RayView()
+        return RayView(ray.observation, ray.outcome, "", ray.baseline) if ray else RayView()
 
     def _apply(self, write: Write) -> None:
         match write:
@@ -441,13 +470,18 @@ class World:
         pods = [p for p in self.pods_of(cluster.uid) if p.is_ready]
         if not any(p.is_head for p in pods):
             return
+        if cluster.name in self.silent:
+            answered = ray.observation.answered_at if ray.observation else None
+            failure = Failure(Trouble.TIMEOUT, "no answer in time")
+            ray.observation = Observation(self.now, answered, failure=failure)
+            return
         ray.looks += 1
         proxies = {p.name: ProxyHealth.OK for p in pods} if ray.config else {}
-        ray.observation = Observation(
-            self.now, self.now, report=parse_report(self._say(ray, pods)), proxies=proxies
-        )
+        said = parse_report(self._say(ray, pods, is_ill=cluster.name in self.ill))
+        ray.observation = Observation(self.now, self.now, report=said, proxies=proxies)
+        ray.baseline = ray.baseline or (said if isinstance(ray.outcome, Accepted) else None)
 
-    def _say(self, ray: FakeRay, pods: list[PodView]) -> JsonObject:
+    def _say(self, ray: FakeRay, pods: list[PodView], *, is_ill: bool) -> JsonObject:
         proxies = {
             p.name: {
                 "status": "UNHEALTHY" if p.name in self.unhealthy_proxies else "HEALTHY",
@@ -458,12 +492,12 @@ class World:
         return {
             "proxies": proxies if ray.config else {},
             "applications": {
-                get_text(a, "name"): self._application(ray, a)
+                get_text(a, "name"): self._application(ray, a, is_ill=is_ill)
                 for a in get_objects(ray.config or {}, "applications")
             },
         }
 
-    def _application(self, ray: FakeRay, wanted: JsonObject) -> JsonObject:
+    def _application(self, ray: FakeRay, wanted: JsonObject, *, is_ill: bool) -> JsonObject:
         failure = self.broken_imports.get(get_text(wanted, "import_path"), "")
         is_up = ray.looks > 1
         state = "HEALTHY" if is_up else "UPDATING"
@@ -472,9 +506,13 @@ class World:
             for d in get_objects(wanted, "deployments")
         }
         status = "RUNNING" if is_up else "DEPLOYING"
+        if is_ill and is_up:
+            status = "UNHEALTHY"
+        own_way = {"import_path": f"{wanted.get('import_path')} "} if self.normalises else {}
         return {
             "status": "DEPLOY_FAILED" if failure else status,
             "message": failure,
+            "deployed_app_config": {**wanted, **own_way},
             "deployments": {} if failure else deployments,
         }
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 import pytest
 
 from ray_operator.api import conditions as c
+from ray_operator.controllers.rayservice.desired import Options
 from ray_operator.operator.documents import get_object, get_objects, get_text, get_texts
 from support.rayservice_world import (
     FRUIT,
@@ -401,3 +402,101 @@ def upgrade_from(world: World, old: str) -> None:
         serveConfigV2=with_price(4),
     )
     world.settle(lambda w: running(w) and w.active != old and w.clusters == (w.active,))
+
+
+def test_a_switch_that_was_begun_is_finished_though_the_spec_became_invalid() -> None:
+    world = a_running_world()
+    old = world.active
+    world.edit_cluster(rayVersion="2.100.0")
+    world.settle(lambda w: w.selected(SERVE) != old and bool(w.pending))
+    world.point(HEAD, old)  # as if the operator had been killed between the two Services
+    world.edit(serveConfigV2="applications: 7")
+    world.settle(lambda w: not w.pending)
+    assert world.active != old
+    assert world.selected(SERVE) == world.selected(HEAD) == world.selected(ALIAS) == world.active
+
+
+# --- health ---------------------------------------------------------------------------------------
+def minutes(count: int) -> int:
+    return count * 30  # turns of two seconds
+
+
+def test_a_dashboard_that_is_silent_for_long_leads_to_a_new_cluster() -> None:
+    world = a_running_world()
+    old = world.active
+    world.silent = {old}
+    world.rest(minutes(4))
+    assert world.active == old
+    world.settle(lambda w: w.active != old and running(w), turns=minutes(4))
+    assert "PreparingNewCluster" in world.reasons()
+
+
+def test_an_application_that_fails_for_long_leads_to_a_new_cluster() -> None:
+    world = a_running_world()
+    old = world.active
+    world.ill = {old}
+    world.rest(minutes(14))
+    assert (world.active, world.pending) == (old, "")
+    world.settle(lambda w: w.active != old and running(w), turns=minutes(4))
+
+
+def test_a_first_cluster_that_was_never_ready_is_not_replaced_for_its_health() -> None:
+    world = World(broken_imports={FRUIT: "no"})
+    world.rest(minutes(20))
+    assert len(world.clusters) == 1
+
+
+def test_health_replacement_can_be_switched_off() -> None:
+    world = a_running_world(options=Options(health_replacement=False))
+    old = world.active
+    world.silent = {old}
+    world.rest(minutes(10))
+    assert world.clusters == (old,)
+
+
+def test_a_threshold_of_zero_is_for_ever() -> None:
+    world = a_running_world(spec=a_service_spec(deploymentUnhealthySecondThreshold=0))
+    old = world.active
+    world.silent = {old}
+    world.rest(minutes(20))
+    assert world.clusters == (old,)
+
+
+def test_the_second_replacement_waits_longer_than_the_first() -> None:
+    world = a_running_world(spec=a_service_spec(deploymentUnhealthySecondThreshold=60))
+    first = world.active
+    world.silent = {first}
+    world.settle(lambda w: w.active != first and running(w), turns=minutes(4))
+    second = world.active
+    world.silent = {second}
+    world.rest(minutes(20))
+    assert world.active == second
+    world.settle(lambda w: w.active != second and running(w), turns=minutes(60))
+
+
+# --- Ray and the config ---------------------------------------------------------------------------
+def test_a_config_that_somebody_changed_in_ray_is_put_back() -> None:
+    world = a_running_world()
+    world.rest()
+    told = world.ray(world.active).told
+    world.tamper(world.active, import_path="other.app")
+    world.settle(lambda w: w.ray(w.active).told > told)
+    assert "ServeConfigDrift" in world.reasons()
+    world.rest()
+    assert world.ray(world.active).told == told + 1
+
+
+def test_a_config_that_ray_writes_in_its_own_way_is_not_sent_again() -> None:
+    world = a_running_world(normalises=True)
+    told = world.ray(world.active).told
+    world.rest(30)
+    assert world.ray(world.active).told == told
+
+
+def test_an_application_that_ray_lost_is_put_back() -> None:
+    world = a_running_world()
+    world.rest(10)
+    told = world.ray(world.active).told
+    world.lose_applications(world.active)
+    world.settle(lambda w: w.ray(w.active).told > told)
+    world.settle(running)
