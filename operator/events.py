@@ -11,7 +11,6 @@ import secrets
 from collections import OrderedDict, deque
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal, Protocol
 
 from ray_operator.operator import metrics
 from ray_operator.operator.clock import Clock
@@ -20,6 +19,7 @@ from ray_operator.operator.errors import AlreadyExists, KubeError
 from ray_operator.operator.keys import Key, ObjectRef
 from ray_operator.operator.kube import Kube
 from ray_operator.operator.logs import Logger
+from ray_operator.operator.notes import Note, Recorder
 from ray_operator.operator.resources import EVENTS
 
 log = Logger(__name__)
@@ -40,28 +40,6 @@ NAME_LENGTH = 230
 INSTANCE_LENGTH = 128
 DEFAULT_NAMESPACE = "default"
 """Where events about cluster-scoped objects go."""
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """What happened, in an event's words.
-
-    `reason` is CamelCase and from a closed set, `action` a verb (Create, Update, Delete, Validate,
-    Reconcile, Cleanup, Suspend), `message` for people, cut at 1,024 bytes.
-    """
-
-    type: Literal["Normal", "Warning"]
-    reason: str
-    action: str
-    message: str
-
-
-class Recorder(Protocol):
-    """Where one controller's events go; from `EventWriter.recorder(controller)`."""
-
-    def record(self, regarding: ObjectRef, note: Note) -> None:
-        """Queue an event about `regarding`. Never waits, never raises."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

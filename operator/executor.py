@@ -16,7 +16,7 @@ It decides by error class and never retries: the queue does, with a fresh look a
 
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from graphlib import TopologicalSorter
 from typing import assert_never
 
@@ -34,12 +34,12 @@ from ray_operator.operator.errors import (
     NotFound,
     is_outcome_unknown,
 )
-from ray_operator.operator.events import Note
 from ray_operator.operator.expectations import Expectations
 from ray_operator.operator.keys import Key, ObjectRef
 from ray_operator.operator.kube import Kube
 from ray_operator.operator.logs import Logger
 from ray_operator.operator.resources import PODS
+from ray_operator.operator.steps import Failure, Outcome, Step, Warned
 from ray_operator.operator.writes import (
     Create,
     Delete,
@@ -53,83 +53,6 @@ log = Logger(__name__)
 
 LARGEST_BATCH = 64
 """As many as there are connections."""
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One planned write and how to speak of it.
-
-    `text` is what a person reads in the log and in a preview ("create worker pod x").  Steps of
-    one `lane` run in the given order; a lane starts when the lanes it `needs` have succeeded
-    (a lane without steps has nothing to fail).  `done` and `failed` are the events that tell of
-    the outcome; `None` tells nobody.
-    """
-
-    text: str
-    write: Write
-    lane: str
-    needs: frozenset[str] = field(default=frozenset())
-    done: Note | None = None
-    failed: Note | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """A step that did not succeed, and why."""
-
-    step: Step
-    error: Exception
-
-
-@dataclass(frozen=True, slots=True)
-class Warned:
-    """A step that succeeded with warnings of the API server (an unknown field was dropped)."""
-
-    step: Step
-    texts: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of the steps. Each step is in exactly one of done, failed, skipped."""
-
-    done: tuple[Step, ...] = ()
-    failed: tuple[Failure, ...] = ()
-    skipped: tuple[Step, ...] = ()
-    warned: tuple[Warned, ...] = ()
-
-    def notes(self) -> tuple[Note, ...]:
-        """Return the events to record: one per reason, listing what it happened to."""
-        told = [step.done for step in self.done if step.done]
-        told += [
-            replace(failure.step.failed, message=f"{failure.step.failed.message}: {failure.error}")
-            for failure in self.failed
-            if failure.step.failed
-        ]
-        return merge_notes(told)
-
-    def raise_failure(self) -> None:
-        """Raise the failures, if any, so that the queue retries.
-
-        Raises:
-            Exception: the only failure.
-            ExceptionGroup: several.
-        """
-        errors = [failure.error for failure in self.failed]
-        if len(errors) == 1:
-            raise errors[0]
-        if errors:
-            raise ExceptionGroup("writes failed", errors)
-
-
-def merge_notes(notes: Iterable[Note]) -> tuple[Note, ...]:
-    """Join notes that share type, reason and action: their messages, each once."""
-    merged: dict[tuple[str, str, str], dict[str, Note]] = {}
-    for note in notes:
-        merged.setdefault((note.type, note.reason, note.action), {})[note.message] = note
-    return tuple(
-        replace(next(iter(same.values())), message="; ".join(same)) for same in merged.values()
-    )
 
 
 class Executor:

@@ -12,6 +12,7 @@ leave, so that a process that lost its Lease while it was frozen or waiting cann
 """
 
 import ray_operator.operator.lean_client  # noqa: F401 - must come before the client
+
 # isort: split
 
 import asyncio
@@ -31,6 +32,7 @@ from kubernetes.aio.config.incluster_config import (
     InClusterConfigLoader,
 )
 from kubernetes.aio.config.kube_config import load_kube_config
+from yaml import YAMLError
 from yarl import URL
 
 from ray_operator.operator import metrics, tracing
@@ -435,8 +437,8 @@ class _Credentials:
         """
         try:
             await self._load()
-        except (ConfigException, OSError, TypeError, KeyError) as error:
-            # The loader indexes into what may be no kubeconfig at all, hence the last two.
+        except (ConfigException, OSError, YAMLError, TypeError, KeyError, AttributeError) as error:
+            # The loader indexes into what may be no kubeconfig at all, hence the last three.
             raise SettingsError(f"no usable configuration for the API server: {error}") from error
         self._loaded = self._clock.monotonic()
 

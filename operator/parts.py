@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ray_operator.operator.clock import Clock
-from ray_operator.operator.events import Recorder
 from ray_operator.operator.executor import Executor
 from ray_operator.operator.expectations import Expectations
 from ray_operator.operator.kube import Kube
+from ray_operator.operator.notes import Recorder
 from ray_operator.operator.settings import Settings
 from ray_operator.operator.statuses import StatusWriter
 

@@ -20,7 +20,7 @@ _start: SpanStarter = _no_span
 _stop: Callable[[], None] = lambda: None  # noqa: E731 - replaced by `configure`
 
 
-def span(name: str, **fields: str) -> AbstractContextManager[object]:
+def span(name: str, /, **fields: str) -> AbstractContextManager[object]:
     """Return a context manager that traces its body as `name`; an exception marks the span."""
     return _start(name, fields)
 

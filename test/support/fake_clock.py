@@ -42,6 +42,13 @@ class FakeClock:
             if not wake.done():
                 wake.set_result(None)
 
+    def skip(self) -> None:
+        """Move time on to the next sleeper's end; without sleepers it stands still."""
+        while self._sleepers and self._sleepers[0][2].done():
+            heapq.heappop(self._sleepers)
+        if self._sleepers:
+            self.advance(self._sleepers[0][0] - self._elapsed)
+
     async def pass_by(self, duration: timedelta) -> None:
         """Move time on and let everything that this wakes run until it waits again."""
         await settle()
