@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TypeAlias, assert_never
 
 from ray_operator.api import conditions, names
+from ray_operator.api.kinds import RAY_CLUSTER
 from ray_operator.controllers.manifests import authentication, pods
 from ray_operator.controllers.manifests.cluster import Cluster, WorkerGroup
 from ray_operator.controllers.manifests.metadata import Slot
@@ -16,7 +17,7 @@ from ray_operator.controllers.manifests.options import BuildOptions
 from ray_operator.controllers.raycluster.observed import HEAD_LANE, group_lane
 from ray_operator.controllers.views.pod import PodView
 from ray_operator.operator.documents import JsonObject, JsonValue, get_object, get_text
-from ray_operator.operator.keys import Key
+from ray_operator.operator.keys import Key, ObjectRef
 from ray_operator.operator.notes import Note
 from ray_operator.operator.resources import (
     PDBS,
@@ -244,11 +245,31 @@ def _child_creation(resource: Resource, manifest: JsonObject, cluster: Cluster) 
     word, said = _WORDS[resource], f"{_WORDS[resource]} {cluster.namespace}/{name}"
     return Step(
         text=f"create {said}",
-        write=Create(resource, manifest),
+        write=_create(resource, manifest, cluster),
         lane=child_lane(resource, name),
         done=Note("Normal", f"Created{word}", "Create", f"Created {said}"),
         failed=Note("Warning", f"FailedToCreate{word}", "Create", said),
     )
+
+
+def _create(resource: Resource, manifest: JsonObject, cluster: Cluster) -> Create:
+    """Make it ours; a ServiceAccount of that name that exists already is as good as ours."""
+    if resource != SERVICEACCOUNTS:
+        return Create(resource, manifest)
+    metadata = get_object(manifest, "metadata")
+    owned: JsonObject = {**metadata, "ownerReferences": [_owner_reference(cluster)]}
+    return Create(resource, {**manifest, "metadata": owned}, owned=False)
+
+
+def _owner_reference(cluster: Cluster) -> JsonObject:
+    ref = ObjectRef(
+        api_version=RAY_CLUSTER.api_version,
+        kind=RAY_CLUSTER.name,
+        namespace=cluster.namespace,
+        name=cluster.name,
+        uid=cluster.uid,
+    )
+    return ref.owner_reference()
 
 
 def _child_update(resource: Resource, name: str, patch: JsonObject, cluster: Cluster) -> Step:

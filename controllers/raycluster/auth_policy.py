@@ -1,5 +1,7 @@
 """The Secret with the cluster's token (raycluster.md 5.10)."""
 
+from datetime import timedelta
+
 from ray_operator.api import names
 from ray_operator.controllers.manifests import authentication
 from ray_operator.controllers.raycluster.actions import CreateToken
@@ -7,6 +9,9 @@ from ray_operator.controllers.raycluster.decision import Plan
 from ray_operator.controllers.raycluster.observed import Observed, Presence
 from ray_operator.operator.documents import get_text
 from ray_operator.operator.notes import Note
+
+_LOOK_AGAIN = timedelta(seconds=10)
+"""Secrets are not watched: nothing else tells that a foreign one is gone."""
 
 
 def makes_secret(seen: Observed) -> bool:
@@ -28,8 +33,10 @@ def plan_token(seen: Observed) -> Plan:
             drift = "the token's Secret was lost and made anew: running pods hold the old token"
             return Plan((CreateToken(),), drift=(drift,) if lost else ())
         case Presence.FOREIGN:
-            return Plan(notes=(_conflict(seen),))
-        case Presence.OURS | Presence.UNKNOWN:
+            return Plan(notes=(_conflict(seen),), check_again=_LOOK_AGAIN)
+        case Presence.UNKNOWN:
+            return Plan(check_again=_LOOK_AGAIN)
+        case Presence.OURS:
             return Plan()
 
 

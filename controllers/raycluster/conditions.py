@@ -36,11 +36,16 @@ class Facts:
     failures: tuple[Setback, ...] = ()
     drift: tuple[str, ...] = ()
     obstacle: str = ""
-    """What keeps the cluster from coming up although nothing failed: somebody else's objects."""
+    """What else stands in the way: somebody else's objects, or children that can't be made."""
+
+    @property
+    def went_wrong(self) -> bool:
+        """Whether a step failed or could not be taken."""
+        return bool(self.failures or self.obstacle)
 
 
 BLOCKED = "Blocked"
-"""Reason of Ready while somebody else's object stands in the way."""
+"""Reason of Ready while something besides pods stands in the way."""
 
 _Judge = Callable[[Observed, Facts], Condition | None]
 

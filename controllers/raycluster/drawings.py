@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from ray_operator.api.problems import Notice, Problem
 from ray_operator.api.raycluster_validation import find_notices, find_problem, read_facts
+from ray_operator.controllers.assigned_config import assigned_serve_port
 from ray_operator.controllers.manifests.cluster import Cluster, Identity, read_cluster, stamped
 from ray_operator.controllers.manifests.options import BuildOptions
 from ray_operator.controllers.raycluster.blueprint import Blueprint, draw
@@ -69,7 +70,8 @@ class Drawings:
             annotations=view.annotations,
             generation=view.generation,
         )
-        cluster = stamped(read_cluster(identity, spec))
+        port = assigned_serve_port(view.annotations)
+        cluster = stamped(read_cluster(identity, spec, serve_port=port))
         document: JsonObject = {
             "metadata": {
                 "name": view.name,

@@ -9,6 +9,8 @@ from ray_operator.controllers.raycluster.decision import Plan
 from ray_operator.controllers.raycluster.observed import Observed
 from ray_operator.operator.documents import get_int
 from ray_operator.operator.notes import Note
+from ray_operator.operator.resources import PODS
+from ray_operator.operator.steps import Outcome
 
 
 def news(seen: Observed, decided: Plan) -> tuple[Note, ...]:
@@ -16,9 +18,14 @@ def news(seen: Observed, decided: Plan) -> tuple[Note, ...]:
     return (*_about_the_spec(seen), *_new_obstacles(seen, decided))
 
 
-def obstacle_text(decided: Plan) -> str:
-    """Return what stands in the way, as the condition Ready quotes it."""
-    return "; ".join(note.message for note in decided.notes)
+def obstacle_text(decided: Plan, outcome: Outcome) -> str:
+    """Return what stands in the way besides pods, as the condition Ready quotes it."""
+    failed = (
+        f"{failure.step.text}: {failure.error}"
+        for failure in outcome.failed
+        if failure.step.write.resource != PODS
+    )
+    return "; ".join([*(note.message for note in decided.notes), *failed])
 
 
 def _about_the_spec(seen: Observed) -> list[Note]:

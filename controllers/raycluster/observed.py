@@ -6,12 +6,14 @@ from enum import StrEnum
 
 from ray_operator.api import conditions as kinds_of_condition
 from ray_operator.api.conditions import Condition, find_condition, is_condition_true
+from ray_operator.api.kinds import RAY_CLUSTER
 from ray_operator.api.problems import Notice, Problem
 from ray_operator.controllers.manifests.cluster import Cluster
 from ray_operator.controllers.manifests.options import BuildOptions
 from ray_operator.controllers.raycluster.blueprint import Blueprint
 from ray_operator.controllers.views.child import ChildView
 from ray_operator.controllers.views.node import NodeView
+from ray_operator.controllers.views.ownership import Owner
 from ray_operator.controllers.views.pod import PodView
 from ray_operator.controllers.views.service import ServiceView
 from ray_operator.operator.documents import JsonObject
@@ -104,6 +106,15 @@ class Observed:
         if is_condition_true(self.conditions, kinds_of_condition.RAY_CLUSTER_SUSPENDED):
             return Phase.SUSPENDED
         return Phase.RUNNING
+
+    def is_of_former_life(self, owner: Owner | None) -> bool:
+        """Tell whether something belongs to a deleted RayCluster of the same name."""
+        return (
+            owner is not None
+            and owner.kind == RAY_CLUSTER.name
+            and owner.name == self.cluster.name
+            and owner.uid != self.uid
+        )
 
     def with_proof(self, *, is_empty: bool) -> "Observed":
         """Return the same with what a live list of the pods showed."""

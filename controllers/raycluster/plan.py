@@ -23,7 +23,7 @@ def plan(seen: Observed, now: datetime) -> Plan:
     starts a pod when what it needs is there.
     """
     if seen.problem is not None:
-        return Plan()
+        return Plan(next_phase=seen.phase)
     if (suspending := plan_suspend(seen)) is not None:
         return suspending
     if (recreation := recreate_policy.plan_recreate(seen)) is not None:

@@ -116,12 +116,13 @@ class RayClusterReconciler:
             phase=decided.next_phase or Phase.RUNNING,
             failures=_setbacks(decided.actions, outcome),
             drift=decided.drift,
-            obstacle=obstacle_text(decided),
+            obstacle=obstacle_text(decided, outcome),
         )
         desired = next_status(seen, facts, now)
         wait = due(seen.status, desired, now)
+        told = (*outcome.notes(), *_warnings(outcome.warned))
         if wait > timedelta(0) and status_changes(seen.status, desired):
-            self._tell(view, outcome.notes())
+            self._tell(view, told)
             return wait
         await self.statuses.write(
             RAYCLUSTERS,
@@ -130,7 +131,7 @@ class RayClusterReconciler:
             desired,
             transition=decided.phase_first,
         )
-        self._tell(view, (*news(seen, decided), *outcome.notes(), *_warnings(outcome.warned)))
+        self._tell(view, (*news(seen, decided), *told))
         return None
 
     def _tell(self, view: ResourceView, notes: tuple[Note, ...]) -> None:

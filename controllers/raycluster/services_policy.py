@@ -23,6 +23,9 @@ def _plan_one(seen: Observed, name: str, manifest: JsonObject) -> Plan:
         return Plan((CreateChild(SERVICES, manifest),))
     if live.is_terminating:
         return Plan()
+    if seen.is_of_former_life(live.owner):
+        # Garbage collection is about to remove it; its end brings the next pass.
+        return Plan()
     if live.owner_uid != seen.uid:
         return Plan(notes=(_conflict(seen, name),))
     drift = (_headless_text(name),) if address_differs(live, manifest) else ()

@@ -110,7 +110,7 @@ def _state(seen: Observed, facts: Facts) -> str:
         return SUSPENDED if facts.phase is Phase.SUSPENDED else before
     if seen.cluster.wants_suspend and not seen.policy.conditions and not seen.pods:
         return SUSPENDED
-    if not facts.failures and seen.problem is None and all_pods_ready(seen):
+    if not facts.went_wrong and seen.problem is None and all_pods_ready(seen):
         return READY
     # Stays ready while pods come and go: Kueue evicts what leaves that state.
     return "" if before == SUSPENDED and facts.phase is Phase.RUNNING else before
@@ -121,6 +121,8 @@ def _reason(seen: Observed, facts: Facts, state: str) -> str:
         return str(seen.problem)
     if facts.failures:
         return facts.failures[0].message
+    if facts.obstacle:
+        return facts.obstacle
     if state == READY and all_pods_ready(seen):
         return ""
     if facts.phase is not Phase.RUNNING:

@@ -30,6 +30,7 @@ from ray_operator.controllers.raycluster.observed import (
 )
 from ray_operator.controllers.raycluster.plan import plan
 from ray_operator.controllers.views.node import NodeView
+from ray_operator.controllers.views.ownership import Owner
 from ray_operator.controllers.views.pod import PodView
 from ray_operator.operator.documents import JsonObject, get_object, get_text
 from ray_operator.operator.keys import Key
@@ -405,11 +406,19 @@ def test_services_are_made_mended_and_removed() -> None:
 
 def test_a_foreign_service_is_left_alone_and_told_of() -> None:
     observed = an_observation(a_cluster(), [a_head()])
-    foreign = a_service(observed.blueprint.services[0], owner="somebody")
+    foreign = replace(a_service(observed.blueprint.services[0]), owner=Owner("App", "x", "y"))
     observed = replace(observed, children=Children(services={foreign.name: foreign}))
     decision = plan(current(observed), NOW)
     assert decision.actions == ()
     assert [note.reason for note in decision.notes] == ["FailedToCreateService"]
+
+
+def test_a_service_of_a_former_cluster_of_that_name_is_waited_for() -> None:
+    observed = an_observation(a_cluster(), [a_head()])
+    former = a_service(observed.blueprint.services[0], owner="uid-of-the-former")
+    observed = replace(observed, children=Children(services={former.name: former}))
+    decision = plan(current(observed), NOW)
+    assert (decision.actions, decision.notes) == ((), ())
 
 
 def test_an_old_headless_service_stays_headless_and_that_is_drift() -> None:
