@@ -106,6 +106,12 @@ def has_capability(number: int) -> bool:
     return bool(int(bounds.split()[1], 16) >> number & 1)
 
 
+def leftovers(cache: Cache) -> bool:
+    """Is there anything of ours to take down?"""
+    unused = network.handle().exists() and not processes.strangers(cache, network.handle())
+    return cache.run.exists() or unused
+
+
 def names_up(cache: Cache) -> None:
     """Have a name server that knows no name, and says so at once.
 
@@ -126,18 +132,20 @@ def down(cache: Cache) -> None:
         if process := processes.daemon(cache, name):
             processes.end(process, STOP_SECONDS)
     processes.kill_all(cache)
-    _unmount(cache.root)
+    _unmount(cache)
     _remove_empty()
-    network.down(cache)
+    if not processes.strangers(cache, network.handle()):
+        network.down(cache)
     shutil.rmtree(cache.run, ignore_errors=True)
 
 
-def _unmount(folder: Path) -> None:
-    """Everything mounted below, the deepest first."""
+def _unmount(cache: Cache) -> None:
+    """Everything mounted in the cache, the deepest first."""
+    shell = tools(cache, "unmount")
     mounted = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
-    below = (path for path in mounted if path.startswith(f"{folder}/"))
+    below = (path for path in mounted if path.startswith(f"{cache.root}/"))
     for path in sorted(below, key=len, reverse=True):
-        Shell(Path("/dev/null")).succeeds("umount", "--lazy", path)
+        shell.succeeds("umount", "--lazy", path)
 
 
 def _remove_empty() -> None:

@@ -61,7 +61,7 @@ def up(cache: Cache) -> None:
     within.run("ip", "link", "set", "lo", "up")
     within.run("ip", "addr", "add", f"{DOCKER_ADDRESS}/{PREFIX_BITS}", "dev", INNER_LINK)
     within.run("ip", "link", "set", INNER_LINK, "up")
-    within.run("sysctl", "-qw", "net.ipv4.ip_forward=1")
+    within.run("tee", PROC_SYS / "net/ipv4/ip_forward", stdin=b"1")
     _raise_limits()
 
 

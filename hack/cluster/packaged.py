@@ -50,6 +50,9 @@ class Packaged:
 
     def down(self, *, everything: bool) -> None:
         """Delete the cluster; with ``everything``, daemon and network too."""
+        if not daemon.leftovers(self.cache):
+            self.progress.say("there is no cluster, and no Docker daemon of ours")
+            return
         answers = daemon.answers(self.cache)
         if answers and self._kind().exists():
             with self.progress.stage("Delete the cluster"):

@@ -19,7 +19,7 @@ SUITE = "bookworm"  # Debian 12: its systemd 252 is the last at ease with cgroup
 # What runs on the host. apt adds what these depend on and the host lacks.
 WANTED = ("docker.io", "containerd", "runc", "iptables", "mmdebstrap")
 # Packages for commands that nearly every machine has.
-UNLESS_THERE = {"ip": "iproute2", "openssl": "openssl"}
+UNLESS_THERE = {"ip": "iproute2", "openssl": "openssl", "umount": "mount"}
 
 LIBRARIES = "usr/lib/x86_64-linux-gnu"
 XTABLES_NAMES = ("iptables", "iptables-save", "iptables-restore")
@@ -72,7 +72,7 @@ def _name_iptables(folder: Path) -> None:
 
 def tools(cache: Cache, log: str) -> Shell:
     """A shell in which the unpacked programs find one another and their libraries."""
-    root = unpacked(cache)
+    root = folder_of(cache)
     perl = (p for p in root.glob("usr/share/perl*/**/5.*") if p.is_dir())
     return Shell(
         cache.logs / f"{log}.log",

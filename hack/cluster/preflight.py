@@ -25,7 +25,7 @@ COLD_BYTES = 14 * GIB
 WARM_BYTES = 4 * GIB
 
 # All of them from packages that Debian calls essential, or nearly.
-COMMANDS = ("apt-get", "bash", "chroot", "dpkg", "nsenter", "sysctl", "tar", "umount")
+COMMANDS = ("apt-get", "bash", "chroot", "dpkg", "nsenter", "tar")
 CAPABILITIES = {"CAP_NET_ADMIN": 12, "CAP_SYS_CHROOT": 18, "CAP_SYS_ADMIN": 21, "CAP_MKNOD": 27}
 
 PROBE_SECONDS = 30
@@ -143,7 +143,7 @@ def look(cache: Cache, *, cold: bool) -> Machine:
         free_bytes=shutil.disk_usage(folder).free,
         cold=cold,
         address_taken_by=_interface_of(network.SUBNET),
-        namespace_used_by=_strangers(cache),
+        namespace_used_by=processes.strangers(cache, network.handle()),
         unreachable=_unreachable(cache) if cold else (),
     )
 
@@ -180,7 +180,7 @@ def _file_system(folder: Path) -> str:
     """The type of the file system that a folder is on."""
     mounts = [line.split()[1:3] for line in Path("/proc/self/mounts").read_text().splitlines()]
     above = [(point, kind) for point, kind in mounts if folder.resolve().is_relative_to(point)]
-    return max(above, key=lambda mount: len(mount[0]))[1]
+    return max(above, key=lambda mount: len(mount[0]), default=("", "unknown"))[1]
 
 
 def _interface_of(subnet: str) -> str:
@@ -196,22 +196,6 @@ def _interface_of(subnet: str) -> str:
 
 def _address(reversed_hex: str) -> str:
     return ".".join(str(byte) for byte in reversed(bytes.fromhex(reversed_hex)))
-
-
-def _strangers(cache: Cache) -> tuple[int, ...]:
-    if not network.handle().exists():
-        return ()
-    ours = network.handle().stat().st_ino
-    everything = processes.everything()
-    known = processes.descendants(processes.ours(cache, everything.values()), everything)
-    return tuple(pid for pid in everything if pid not in known and _namespace_of(pid) == ours)
-
-
-def _namespace_of(pid: int) -> int | None:
-    try:
-        return Path(f"/proc/{pid}/ns/net").stat().st_ino
-    except OSError:
-        return None
 
 
 def _unreachable(cache: Cache) -> tuple[str, ...]:

@@ -65,6 +65,26 @@ def daemon(cache: Cache, name: str) -> Process | None:
     return found[0] if found else None
 
 
+def strangers(cache: Cache, namespace: Path) -> tuple[int, ...]:
+    """The processes in that network namespace that are not ours."""
+    if not (number := _inode(namespace)):
+        return ()
+    processes = everything()
+    known = descendants(ours(cache, processes.values()), processes)
+    return tuple(
+        pid
+        for pid in processes
+        if pid not in known and _inode(Path(f"/proc/{pid}/ns/net")) == number
+    )
+
+
+def _inode(path: Path) -> int | None:
+    try:
+        return path.stat().st_ino
+    except OSError:
+        return None
+
+
 def end(process: Process, seconds: float) -> None:
     """Ask it to end, and wait until it has."""
     _signal(process.pid, signal.SIGTERM)

@@ -133,15 +133,18 @@ class Shell:
     ) -> subprocess.Popen[bytes]:
         if _stopped.is_set():
             raise ClusterError("stopped, because something else failed")
-        process = subprocess.Popen(  # its own session: Ctrl-C is ours to hand on, by stop_all
-            [*self.prefix, *map(str, command)],
-            env=self._environment(),
-            stdin=stdin,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            cwd=cwd,
-        )
+        try:
+            process = subprocess.Popen(
+                [*self.prefix, *map(str, command)],
+                env=self._environment(),
+                stdin=stdin,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # Ctrl-C is ours to hand on, by stop_all
+                cwd=cwd,
+            )
+        except FileNotFoundError as error:
+            raise CommandError(_text(command), -1, None, f"{error}; is the cluster up?") from error
         with _guard:
             _running.add(process)
         return process
