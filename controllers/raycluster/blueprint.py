@@ -11,6 +11,7 @@ from ray_operator.controllers.manifests import autoscaler, services, termination
 from ray_operator.controllers.manifests.cluster import Cluster, Group
 from ray_operator.controllers.manifests.options import BuildOptions
 from ray_operator.controllers.manifests.ray_params import is_gpu
+from ray_operator.controllers.raycluster.unbuilt import Missing, missing_features
 from ray_operator.operator.documents import JsonObject, JsonValue, get_object, get_objects
 
 _TPU = "google.com/tpu"
@@ -31,7 +32,8 @@ class Blueprint:
     """The wanted children of a cluster, but for its pods and its token.
 
     `services` are all Services that it is to have, the head's first.  The three of the autoscaler
-    are `None` where it has no autoscaler, or brings its own ServiceAccount.
+    are `None` where it has no autoscaler, or brings its own ServiceAccount.  `missing` is what it
+    asks for in vain.
     """
 
     services: tuple[JsonObject, ...] = ()
@@ -40,6 +42,7 @@ class Blueprint:
     binding: JsonObject | None = None
     budget: JsonObject | None = None
     totals: Totals = field(default_factory=Totals)
+    missing: tuple[Missing, ...] = ()
 
 
 def draw(cluster: Cluster, options: BuildOptions) -> Blueprint:
@@ -52,6 +55,7 @@ def draw(cluster: Cluster, options: BuildOptions) -> Blueprint:
         binding=autoscaler.role_binding(cluster) if scales else None,
         budget=_budget(cluster, options),
         totals=_totals(cluster),
+        missing=missing_features(cluster),
     )
 
 

@@ -169,7 +169,7 @@ def _workers_ready(seen: Observed, facts: Facts) -> Condition:
 
 
 def _features_missing(seen: Observed, _facts: Facts) -> Condition | None:
-    missing = unbuilt.missing_features(seen.cluster)
+    missing = seen.blueprint.missing
     if not missing:
         return None
     text = "; ".join(map(str, missing))

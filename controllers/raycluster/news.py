@@ -36,8 +36,7 @@ def _about_the_spec(seen: Observed) -> list[Note]:
         reason = f"InvalidRayCluster{seen.problem.part}"
         return [Note("Warning", reason, "Validate", str(seen.problem))]
     missing = (
-        Note("Warning", unbuilt.EVENT, "Validate", str(each))
-        for each in unbuilt.missing_features(seen.cluster)
+        Note("Warning", unbuilt.EVENT, "Validate", str(each)) for each in seen.blueprint.missing
     )
     notices = (Note("Warning", each.reason, "Validate", each.message) for each in seen.notices)
     return [*missing, *notices]

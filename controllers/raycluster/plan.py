@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from ray_operator.controllers.raycluster import auth_policy, recreate_policy, unbuilt
+from ray_operator.controllers.raycluster import auth_policy, recreate_policy
 from ray_operator.controllers.raycluster.budget_policy import plan_budget
 from ray_operator.controllers.raycluster.decision import Plan, join
 from ray_operator.controllers.raycluster.head_policy import plan_head
@@ -31,7 +31,7 @@ def plan(seen: Observed, now: datetime) -> Plan:
     around = join(
         [plan_rbac(seen), auth_policy.plan_token(seen), plan_services(seen), plan_budget(seen)],
     )
-    if any(missing.blocks for missing in unbuilt.missing_features(seen.cluster)):
+    if any(missing.blocks for missing in seen.blueprint.missing):
         return around
     return join([around, plan_stamps(seen), _plan_pods(seen, now)])
 
