@@ -6,6 +6,8 @@ DASHBOARD_PORT = 8265
 """Ray's default; Serve's REST API is here since Ray 2.8."""
 AGENT_PORT = 52365
 """Ray's default for the agent on the head; Serve's REST API was here before Ray 2.8."""
+METRICS_PORT = 8080
+"""Where every Ray pod shows its metrics, unless told otherwise."""
 SERVE_PORT = 8000
 """Serve's default for its HTTP proxies."""
 
@@ -44,6 +46,7 @@ class ClusterAddress:
     dashboard_port: int = DASHBOARD_PORT
     agent_port: int = AGENT_PORT
     serve_port: int = SERVE_PORT
+    metrics_port: int = METRICS_PORT
     pods: tuple[PodAddress, ...] = ()
 
     @property

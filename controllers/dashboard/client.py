@@ -19,6 +19,7 @@ from ray_operator.controllers.dashboard.transport import Answer, Request, Transp
 
 APPLICATIONS = "/api/serve/applications/"
 PROXY_HEALTH = "/-/healthz"
+METRICS = "/metrics"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,19 @@ class ServeClient:
             is_refused = error.trouble is Trouble.REFUSED
             return ProxyHealth.REFUSED if is_refused else ProxyHealth.SILENT
         return ProxyHealth.OK if answer.status == HTTPStatus.OK else ProxyHealth.DRAINING
+
+    async def metrics(self, cluster: ClusterAddress, endpoint: Endpoint) -> bytes:
+        """Return a pod's page of metrics.
+
+        Raises:
+            DashboardError: there is none to be had.
+        """
+        async with self._admission.permission(cluster.uid):
+            request = Request("GET", METRICS, self._timeouts.read)
+            answer = await self._transport.send(endpoint, request)
+        if answer.status != HTTPStatus.OK:
+            raise DashboardError(Trouble.SERVER_ERROR, f"no metrics: {answer.status}")
+        return answer.body
 
     def forget(self, cluster_uid: str) -> None:
         """Drop what is remembered of a cluster that is gone."""

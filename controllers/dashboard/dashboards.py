@@ -13,6 +13,7 @@ from datetime import timedelta
 
 from ray_operator.controllers.dashboard.address import ClusterAddress
 from ray_operator.controllers.dashboard.client import ServeClient
+from ray_operator.controllers.dashboard.drain import Drain
 from ray_operator.controllers.dashboard.observation import UNSEEN, Accepted, Outcome, RayView
 from ray_operator.controllers.dashboard.poller import AT_REST, Pace, Poller
 from ray_operator.controllers.dashboard.submitter import Submission, Submitter
@@ -33,6 +34,7 @@ class _Followed:
     poller: Poller
     submitter: Submitter
     tasks: set["asyncio.Task[None]"]
+    drain: Drain | None = None
 
 
 class Dashboards:
@@ -82,6 +84,7 @@ class Dashboards:
             outcome=followed.submitter.outcome,
             submitting=followed.submitter.submitting,
             baseline=followed.poller.baseline,
+            is_drained=followed.drain is not None and followed.drain.is_idle,
         )
 
     def submit(self, cluster_uid: str, submission: Submission) -> None:
@@ -97,6 +100,22 @@ class Dashboards:
         if self._start(followed, submit, "submit"):
             # Marked here: the task begins after this pass, and a second call may come before.
             followed.submitter.submitting = submission.config_hash
+
+    def follow_drain(self, owner: Key, address: ClusterAddress) -> None:
+        """Watch for `owner` whether a cluster that left the traffic still answers requests."""
+        self.follow(owner, address, AT_REST)
+        followed = self._followed[address.uid]
+        if followed.drain is not None:
+            followed.drain.address = address
+            return
+        drain = Drain(self._client, self._clock, lambda: self._told(owner))
+        drain.address = address
+
+        async def run() -> None:
+            await _contained(drain.run(), owner)
+
+        if self._start(followed, run, "drain"):
+            followed.drain = drain
 
     def forget(self, cluster_uid: str) -> None:
         """Let go of a cluster."""

@@ -77,13 +77,15 @@ class RayView:
 
     `submitting` is the hash of the config that is under way, "" if none is.  `baseline` is the
     first report after the last accepted config: Ray may write a config in another way than it was
-    sent, and only what differs from that, too, was changed by somebody.
+    sent, and only what differs from that, too, was changed by somebody.  `is_drained` says that no
+    proxy of the cluster holds a request any more.
     """
 
     observation: Observation | None = None
     outcome: Outcome | None = None
     submitting: str = ""
     baseline: ServeReport | None = None
+    is_drained: bool = False
 
 
 UNSEEN = RayView()

@@ -9,7 +9,11 @@ from datetime import datetime, timedelta
 
 from ray_operator.api import labels
 from ray_operator.controllers.rayservice.actions import DeleteCluster, ScheduleDeletion
-from ray_operator.controllers.rayservice.desired import DEFAULT_DELETION_DELAY, Desired
+from ray_operator.controllers.rayservice.desired import (
+    DEFAULT_DELETION_DELAY,
+    DEFAULT_DRAIN_TIMEOUT,
+    Desired,
+)
 from ray_operator.controllers.rayservice.observed import ClusterSeen, Observed
 
 SETTLED = timedelta(seconds=5)
@@ -25,7 +29,7 @@ def clean_up(seen: Observed, now: datetime) -> Iterator[ScheduleDeletion | Delet
             continue
         if cluster.delete_after is None:
             yield ScheduleDeletion(cluster.ref, now + _delay(seen, cluster))
-        elif now >= cluster.delete_after and not still_reached(seen, cluster):
+        elif now >= cluster.delete_after and _may_go(seen, cluster, now):
             yield DeleteCluster(cluster.ref, "another cluster has taken its place")
 
 
@@ -33,6 +37,34 @@ def next_look(seen: Observed, now: datetime) -> datetime | None:
     """Return when a left-over cluster is to be looked at again."""
     due = [c.delete_after for c in seen.others if c.delete_after and not c.is_terminating]
     return max(min(due), now + LOOK_AGAIN) if due else None
+
+
+def is_draining(cluster: ClusterSeen, now: datetime) -> bool:
+    """Tell whether a cluster's time is over, and only requests in flight keep it."""
+    return (
+        cluster.has_served
+        and not cluster.is_terminating
+        and cluster.delete_after is not None
+        and now >= cluster.delete_after
+    )
+
+
+def _may_go(seen: Observed, cluster: ClusterSeen, now: datetime) -> bool:
+    if still_reached(seen, cluster):
+        return False
+    is_idle = not cluster.has_served or not cluster.live_pods or cluster.ray.is_drained
+    return is_idle or _has_drained_long_enough(seen, cluster, now)
+
+
+def _has_drained_long_enough(seen: Observed, cluster: ClusterSeen, now: datetime) -> bool:
+    """A request that never ends must not keep a cluster for ever."""
+    if cluster.delete_after is None:
+        return False
+    patience = (
+        seen.desired.drain_timeout if isinstance(seen.desired, Desired) else DEFAULT_DRAIN_TIMEOUT
+    )
+    left_traffic_at = cluster.delete_after - _delay(seen, cluster)
+    return now >= left_traffic_at + patience
 
 
 def still_reached(seen: Observed, cluster: ClusterSeen) -> bool:

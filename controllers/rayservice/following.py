@@ -6,6 +6,7 @@ from ray_operator.controllers.dashboard.reports import HEALTHY, RUNNING
 from ray_operator.controllers.manifests.ports import (
     DASHBOARD,
     DASHBOARD_AGENT,
+    METRICS,
     SERVE,
     port_number,
 )
@@ -28,6 +29,7 @@ def address_of(cluster: ClusterSeen) -> ClusterAddress | None:
         dashboard_port=port_number(ports, DASHBOARD),
         agent_port=port_number(ports, DASHBOARD_AGENT),
         serve_port=port_number(ports, SERVE),
+        metrics_port=port_number(ports, METRICS),
         pods=tuple(_pod_address(pod) for pod in cluster.live_pods if pod.ip),
     )
 

@@ -12,11 +12,11 @@ from typing import Protocol
 
 from ray_operator.api import labels, names
 from ray_operator.api.serve_config import http_port
+from ray_operator.controllers.assigned_config import read_assigned
 from ray_operator.controllers.dashboard.observation import RayView
 from ray_operator.controllers.manifests.cluster import Identity, read_cluster
 from ray_operator.controllers.rayservice.desired import Desired, Options, Reader
 from ray_operator.controllers.rayservice.observed import ClusterSeen, Names, Observed
-from ray_operator.controllers.rayservice.recorded import read_assigned
 from ray_operator.controllers.views.endpointslice import Endpoint, EndpointSliceView
 from ray_operator.controllers.views.pod import PodView
 from ray_operator.controllers.views.resource import ResourceView

@@ -5,6 +5,7 @@ for, and stands as it is in the condition's message.
 """
 
 from ray_operator.api import labels
+from ray_operator.controllers.assigned_config import read_assigned
 from ray_operator.controllers.dashboard.reports import (
     DEFAULT_APPLICATION,
     RUNNING,
@@ -13,7 +14,6 @@ from ray_operator.controllers.dashboard.reports import (
 )
 from ray_operator.controllers.rayservice.desired import Desired
 from ray_operator.controllers.rayservice.observed import ClusterSeen, Observed
-from ray_operator.controllers.rayservice.recorded import read_assigned
 from ray_operator.controllers.rayservice.serving import is_excluded
 from ray_operator.controllers.views.pod import PodView
 from ray_operator.operator.documents import JsonObject, get_objects, get_text

@@ -14,6 +14,7 @@ from ray_operator.controllers.dashboard.dashboards import Dashboards
 from ray_operator.controllers.dashboard.submitter import Submission
 from ray_operator.controllers.kinds import RAYSERVICES
 from ray_operator.controllers.rayservice.actions import Action, Submit, steps_of
+from ray_operator.controllers.rayservice.cleanup import is_draining
 from ray_operator.controllers.rayservice.following import address_of, pace_of
 from ray_operator.controllers.rayservice.observe import Reading, Sources, observe
 from ray_operator.controllers.rayservice.observed import Observed
@@ -69,9 +70,9 @@ class RayServiceReconciler:
             return await self._let_go(key, service)
         if not self._tools.statuses.caught_up(service):
             return Result(check_again=CATCH_UP)
-        seen = observe(service, self._sources)
-        self._follow(key, seen)
-        return await self._pass(service, seen, self._tools.clock.now())
+        seen, now = observe(service, self._sources), self._tools.clock.now()
+        self._follow(key, seen, now)
+        return await self._pass(service, seen, now)
 
     async def _pass(self, service: ResourceView, seen: Observed, now: datetime) -> Result:
         step = plan(seen, now)
@@ -105,7 +106,7 @@ class RayServiceReconciler:
             for note in notes:
                 self._tools.recorder.record(service.ref, note)
 
-    def _follow(self, key: Key, seen: Observed) -> None:
+    def _follow(self, key: Key, seen: Observed, now: datetime) -> None:
         """Say whose Ray is to be looked at from now on.
 
         A head that was never ready is left alone: it would only refuse while it starts.
@@ -118,6 +119,11 @@ class RayServiceReconciler:
             followed.add(cluster.uid)
             if address.is_head_ready or cluster.ray.observation is not None:
                 self._dashboards.follow(key, address, pace_of(cluster, seen))
+        for cluster in seen.others:
+            address = address_of(cluster)
+            if address is not None and is_draining(cluster, now):
+                followed.add(cluster.uid)
+                self._dashboards.follow_drain(key, address)
         self._dashboards.keep_only(key, frozenset(followed))
 
     def _submit(self, actions: tuple[Action, ...]) -> None:

@@ -1,4 +1,4 @@
-"""What is written down on a RayCluster about its Serve config, and how it is read again.
+"""What is written down on a RayCluster about its Serve config.
 
     ray.io/serve-config             the config, canonical JSON; packed when long, absent when huge
     ray.io/serve-config-hash        the config that the cluster is to run
@@ -9,15 +9,13 @@ was built with, however often the operator restarts (rayservice.md 3.6).
 """
 
 import base64
-import binascii
 import gzip
-import zlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from ray_operator.api import annotations
 from ray_operator.api.times import format_time, parse_time
+from ray_operator.controllers.assigned_config import PACKED
 from ray_operator.operator.documents import (
     JsonObject,
     canonical,
@@ -31,7 +29,6 @@ LONGEST_PLAIN_BYTES = 32 * 1024
 """Longer ones are packed: an object's annotations share 256 KiB."""
 LONGEST_KEPT_BYTES = 128 * 1024
 """Longer ones are left out even packed: the annotation would crowd out everybody else's."""
-_PACKED = "gzip:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,22 +81,10 @@ def assignment(config: JsonObject | None, config_hash: str) -> dict[str, str | N
     }
 
 
-def read_assigned(texts: Mapping[str, str]) -> JsonObject | None:
-    """Return the config that a cluster's annotations hold; None if they hold none."""
-    text = texts.get(annotations.SERVE_CONFIG, "")
-    try:
-        if text.startswith(_PACKED):
-            packed = base64.b64decode(text.removeprefix(_PACKED), validate=True)
-            return decode(gzip.decompress(packed))
-        return decode(text)
-    except (ValueError, binascii.Error, OSError, EOFError, zlib.error):
-        return None
-
-
 def _packed(config: JsonObject) -> str | None:
     plain = canonical(config)
     if len(plain) <= LONGEST_PLAIN_BYTES:
         return plain.decode()
     # mtime 0: the same config always packs to the same text.
-    packed = _PACKED + base64.b64encode(gzip.compress(plain, mtime=0)).decode()
+    packed = PACKED + base64.b64encode(gzip.compress(plain, mtime=0)).decode()
     return packed if len(packed) <= LONGEST_KEPT_BYTES else None

@@ -58,6 +58,7 @@ class FakeRays:
     broken: dict[str, str] = field(default_factory=dict)
     rejects: str = ""
     deploying_looks: int = 1
+    ongoing_requests: float = 0.0
     serve_api_port: int = DASHBOARD
     statuses: dict[str, str] = field(default_factory=dict)
     proxy_status: dict[str, str] = field(default_factory=dict)
@@ -143,6 +144,10 @@ class FakeRays:
     ) -> web.StreamResponse:
         if path == "-/healthz":
             return web.Response(text="success")
+        if path == "metrics":
+            return web.Response(
+                text=f'ray_serve_num_ongoing_http_requests{{node="a"}} {self.ongoing_requests}\n'
+            )
         if path != "api/serve/applications/" or port != self.serve_api_port:
             return web.Response(status=404, text="404: Not Found")
         if request.method == "PUT":

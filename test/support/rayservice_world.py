@@ -139,6 +139,7 @@ class World:
     silent: set[str] = field(default_factory=set)
     ill: set[str] = field(default_factory=set)
     normalises: bool = False
+    requests_in_flight: bool = False
     rejects: str = ""
     now: datetime = datetime(2026, 1, 1, tzinfo=UTC)
     generation: int = 1
@@ -345,7 +346,11 @@ class World:
     def view(self, cluster_uid: str) -> RayView:
         """See `Dashboards`."""
         ray = self.rays.get(cluster_uid)
-        return RayView(ray.observation, ray.outcome, "", ray.baseline) if ray else RayView()
+        if ray is None:
+            return RayView()
+        return RayView(
+            ray.observation, ray.outcome, "", ray.baseline, is_drained=not self.requests_in_flight
+        )
 
     def _apply(self, write: Write) -> None:
         match write:

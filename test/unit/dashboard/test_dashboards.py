@@ -1,6 +1,7 @@
 """What is kept of Rays, told by fakes over HTTP and a clock that tests move."""
 
 import asyncio
+import functools
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -195,3 +196,38 @@ async def test_what_is_forgotten_is_asked_no_more(scene: Scene) -> None:
     await scene.clock.pass_by(timedelta(minutes=1))
     assert len(scene.rays.requests) == before
     assert scene.dashboards.view("u1").observation is None
+
+
+async def test_a_cluster_is_drained_once_its_proxies_hold_no_request(scene: Scene) -> None:
+    scene.rays.ongoing_requests = 1.0
+    scene.dashboards.follow_drain(OWNER, CLUSTER)
+    await scene.until(lambda: asked_for_metrics(scene) >= 2)
+    assert not scene.dashboards.view("u1").is_drained
+    scene.rays.ongoing_requests = 0.0
+    for looks in (4, 6):
+        await scene.until(lambda: scene.clock.sleepers >= 2)
+        await scene.clock.pass_by(timedelta(seconds=2))
+        await scene.until(functools.partial(has_scraped, scene, looks))
+    await scene.until(lambda: scene.dashboards.view("u1").is_drained)
+
+
+async def test_a_cluster_whose_metrics_cannot_be_had_counts_as_drained_after_a_while(
+    scene: Scene,
+) -> None:
+    scene.rays.answer("demo", Mode.MISSING)
+    scene.dashboards.follow_drain(OWNER, CLUSTER)
+    for _ in range(14):
+        await scene.until(lambda: scene.clock.sleepers >= 2)
+        assert not scene.dashboards.view("u1").is_drained
+        await scene.clock.pass_by(timedelta(seconds=2))
+    await scene.until(lambda: scene.clock.sleepers >= 2)
+    await scene.clock.pass_by(timedelta(seconds=2))
+    await scene.until(lambda: scene.dashboards.view("u1").is_drained)
+
+
+def has_scraped(scene: Scene, looks: int) -> bool:
+    return asked_for_metrics(scene) >= looks
+
+
+def asked_for_metrics(scene: Scene) -> int:
+    return sum(1 for _, _, _, path in scene.rays.requests if path == "metrics")

@@ -3,11 +3,11 @@ from datetime import UTC, datetime
 import pytest
 
 from ray_operator.api import annotations
+from ray_operator.controllers.assigned_config import read_assigned
 from ray_operator.controllers.rayservice.recorded import (
     LONGEST_PLAIN_BYTES,
     Submitted,
     assignment,
-    read_assigned,
     read_submitted,
 )
 from ray_operator.operator.documents import JsonObject

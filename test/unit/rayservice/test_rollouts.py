@@ -500,3 +500,16 @@ def test_an_application_that_ray_lost_is_put_back() -> None:
     world.lose_applications(world.active)
     world.settle(lambda w: w.ray(w.active).told > told)
     world.settle(running)
+
+
+def test_requests_in_flight_keep_the_old_cluster_but_not_for_ever() -> None:
+    world = a_running_world(
+        spec=a_service_spec(rayClusterDeletionDelaySeconds=10, rayClusterDrainTimeoutSeconds=120)
+    )
+    old = world.active
+    world.requests_in_flight = True
+    world.edit_cluster(rayVersion="2.100.0")
+    world.settle(lambda w: w.active != old)
+    switched = world.now
+    world.settle(lambda w: old not in w.clusters, turns=minutes(4))
+    assert 118 <= (world.now - switched).total_seconds() <= 126
