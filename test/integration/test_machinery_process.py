@@ -1,0 +1,239 @@
+"""The program `ray-operator` as a process of its own, against a real API server."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from ray_operator.operator.leader import LEASE_NAME
+from support.control_plane import ControlPlane, free_ports, write_kubeconfig
+
+PROGRAM = Path(sys.executable).with_name("ray-operator")
+PATIENCE_SECONDS = 30
+IDLE_KIB = 75 * 1024
+"""The budget of rulings.md 29."""
+
+
+@dataclass
+class Running:
+    """A running operator and what can be asked of it."""
+
+    process: subprocess.Popen[bytes]
+    probes: int
+    metrics: int
+    log: Path
+    began: float = field(default_factory=time.monotonic)
+
+    def probe(self, path: str) -> tuple[int, str]:
+        """Ask /healthz or /readyz; status 0 is no answer."""
+        return fetch(f"http://127.0.0.1:{self.probes}{path}")
+
+    def series(self, name: str) -> float:
+        """Return the value of a metric without labels."""
+        _, text = fetch(f"http://127.0.0.1:{self.metrics}/metrics")
+        return next(float(x.split()[1]) for x in text.splitlines() if x.startswith(f"{name} "))
+
+    def messages(self) -> list[str]:
+        """Return the messages that were logged so far."""
+        return [json.loads(line)["msg"] for line in self.log.read_text().splitlines()]
+
+    def wait_for(self, message: str) -> None:
+        """Wait until `message` was logged."""
+        while message not in self.messages():
+            assert self.process.poll() is None, self.log.read_text()
+            assert time.monotonic() < self.began + PATIENCE_SECONDS, self.log.read_text()
+            time.sleep(0.02)
+
+    def end(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, float]:
+        """Send a signal; return exit code and seconds until the end."""
+        began = time.monotonic()
+        self.process.send_signal(number)
+        return self.process.wait(PATIENCE_SECONDS), time.monotonic() - began
+
+
+def fetch(url: str) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - our own loopback URL
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+    except OSError as error:
+        return 0, str(error)
+
+
+@contextmanager
+def running(kubeconfig: Path, namespace: str, folder: Path, name: str = "a") -> Iterator[Running]:
+    """Run the operator for one namespace, with its Lease there."""
+    probes, metrics = free_ports(2)
+    log = folder / f"{name}-{probes}.log"
+    command = [
+        PROGRAM,
+        f"--kubeconfig={kubeconfig}",
+        f"--watch-namespace={namespace}",
+        f"--leader-election-namespace={namespace}",
+        f"--health-probe-bind-address=127.0.0.1:{probes}",
+        f"--metrics-addr=127.0.0.1:{metrics}",
+    ]
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command, stdout=output, stderr=subprocess.STDOUT, env={**os.environ, "POD_NAME": name}
+        )
+    try:
+        yield Running(process, probes, metrics, log)
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
+def lease_holder(plane: ControlPlane, namespace: str) -> str:
+    path = "-o=jsonpath={.spec.holderIdentity}"
+    return plane.kubectl("get", "lease", LEASE_NAME, "-n", namespace, path)
+
+
+@pytest.fixture
+def operator(control_plane: ControlPlane, namespace: str, tmp_path: Path) -> Iterator[Running]:
+    """An operator that leads and whose caches are filled."""
+    with running(control_plane.kubeconfig, namespace, tmp_path) as found:
+        found.wait_for("the caches are filled")
+        yield found
+
+
+def test_it_leads_is_healthy_and_small(
+    operator: Running, control_plane: ControlPlane, namespace: str
+) -> None:
+    assert lease_holder(control_plane, namespace) == "a"
+    assert operator.probe("/healthz") == (200, "ok")
+    assert operator.probe("/readyz") == (200, "ok")
+    assert operator.series("ray_operator_leader") == 1
+    status = Path(f"/proc/{operator.process.pid}/status").read_text().splitlines()
+    resident = next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))
+    assert resident < IDLE_KIB
+
+
+def test_a_stop_releases_the_lease_and_is_no_failure(
+    operator: Running, control_plane: ControlPlane, namespace: str
+) -> None:
+    code, seconds = operator.end()
+
+    assert code == 0
+    assert seconds < 5
+    assert lease_holder(control_plane, namespace) == ""
+
+
+def test_a_second_replica_takes_over_at_once_after_a_graceful_stop(
+    operator: Running, control_plane: ControlPlane, namespace: str, tmp_path: Path
+) -> None:
+    with running(control_plane.kubeconfig, namespace, tmp_path, "b") as second:
+        second.wait_for("listens")
+        assert second.probe("/readyz") == (200, "ok")
+        time.sleep(1)
+        assert "leads" not in second.messages()
+
+        operator.end()
+        began = time.monotonic()
+        second.wait_for("the caches are filled")
+
+        assert time.monotonic() - began < 4
+        assert lease_holder(control_plane, namespace) == "b"
+
+
+def test_a_container_that_was_killed_leads_again_at_once(
+    operator: Running, control_plane: ControlPlane, namespace: str, tmp_path: Path
+) -> None:
+    operator.end(signal.SIGKILL)
+    with running(control_plane.kubeconfig, namespace, tmp_path) as again:
+        again.wait_for("the caches are filled")
+
+        assert time.monotonic() - again.began < 5
+
+
+def test_a_lost_lease_ends_the_process_with_a_failure(
+    operator: Running, control_plane: ControlPlane, namespace: str
+) -> None:
+    patch = json.dumps({"spec": {"holderIdentity": "somebody else"}})
+    control_plane.kubectl(
+        "patch", "lease", LEASE_NAME, "-n", namespace, "--type=merge", "-p", patch
+    )
+
+    assert operator.process.wait(PATIENCE_SECONDS) == 1
+    assert "lost the lead" in operator.messages()
+    assert lease_holder(control_plane, namespace) == "somebody else"
+
+
+def test_missing_permissions_are_named_and_the_rest_works(
+    control_plane: ControlPlane, namespace: str, tmp_path: Path
+) -> None:
+    control_plane.kubectl("create", "serviceaccount", "poor", "-n", namespace)
+    may = [
+        ("leases", "--resource=leases.coordination.k8s.io", "--verb=get,create,update"),
+        ("clusters", "--resource=rayclusters.ray.io", "--verb=get,list,watch"),
+    ]
+    for name, resource, verbs in may:
+        control_plane.kubectl("create", "role", name, resource, verbs, "-n", namespace)
+        control_plane.kubectl(
+            "create",
+            "rolebinding",
+            name,
+            f"--role={name}",
+            f"--serviceaccount={namespace}:poor",
+            "-n",
+            namespace,
+        )
+    token = control_plane.kubectl("create", "token", "poor", "-n", namespace).strip()
+
+    with running(control_plane.kubeconfig_with(token), namespace, tmp_path) as operator:
+        operator.wait_for("the caches are filled")
+
+        text = operator.log.read_text()
+        assert 'cannot list resource \\"pods\\" in API group' in text
+        assert 'cannot list resource \\"rayclusters\\"' not in text
+        assert operator.probe("/readyz") == (200, "ok")
+        assert operator.end()[0] == 0
+
+
+def test_without_an_api_server_it_says_so_and_fails(namespace: str, tmp_path: Path) -> None:
+    (port,) = free_ports(1)
+    kubeconfig = write_kubeconfig(tmp_path / "config", f"http://127.0.0.1:{port}", "token")
+    with running(kubeconfig, namespace, tmp_path) as operator:
+        assert operator.process.wait(PATIENCE_SECONDS) == 1
+        assert "no connection" in operator.log.read_text()
+
+
+def test_a_port_that_is_taken_is_named(
+    operator: Running, control_plane: ControlPlane, namespace: str
+) -> None:
+    done = subprocess.run(
+        [
+            PROGRAM,
+            f"--kubeconfig={control_plane.kubeconfig}",
+            f"--watch-namespace={namespace}",
+            f"--health-probe-bind-address=127.0.0.1:{operator.probes}",
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE_SECONDS,
+    )
+
+    assert done.returncode == 1
+    assert f"can't listen on 127.0.0.1:{operator.probes}" in done.stdout
+
+
+def test_a_wrong_flag_is_named() -> None:
+    done = subprocess.run(
+        [PROGRAM, "--batch-scheduler=slurm"], capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 2
+    assert "slurm" in done.stderr
