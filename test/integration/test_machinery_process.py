@@ -76,7 +76,7 @@ def running(kubeconfig: Path, namespace: str, folder: Path, name: str = "a") -> 
     """Run the operator for one namespace, with its Lease there."""
     probes, metrics = free_ports(2)
     log = folder / f"{name}-{probes}.log"
-    command = [
+    command: list[str | Path] = [
         PROGRAM,
         f"--kubeconfig={kubeconfig}",
         f"--watch-namespace={namespace}",

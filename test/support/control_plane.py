@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
+
 from hack.cluster.binaries import control_plane as programs
 
 CRDS = Path(__file__).parents[2] / "config" / "crd" / "bases"
