@@ -20,6 +20,7 @@ from ray_operator.controllers.dashboard.transport import Answer, Request, Transp
 APPLICATIONS = "/api/serve/applications/"
 PROXY_HEALTH = "/-/healthz"
 METRICS = "/metrics"
+AGENT_HEALTH = "/api/local_raylet_healthz"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,17 @@ class ServeClient:
             is_refused = error.trouble is Trouble.REFUSED
             return ProxyHealth.REFUSED if is_refused else ProxyHealth.SILENT
         return ProxyHealth.OK if answer.status == HTTPStatus.OK else ProxyHealth.DRAINING
+
+    async def agent_answers(self, cluster: ClusterAddress) -> bool:
+        """Tell whether the agent on the head answers anything; never raises."""
+        endpoint = Endpoint(cluster.head, cluster.agent_port)
+        try:
+            async with self._admission.permission(cluster.uid):
+                request = Request("GET", AGENT_HEALTH, self._timeouts.probe)
+                answer = await self._transport.send(endpoint, request)
+        except DashboardError:
+            return False
+        return answer.status < HTTPStatus.INTERNAL_SERVER_ERROR
 
     async def metrics(self, cluster: ClusterAddress, endpoint: Endpoint) -> bytes:
         """Return a pod's page of metrics.

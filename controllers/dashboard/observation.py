@@ -22,7 +22,8 @@ class Observation:
 
     `report` is None when Ray gave none, and then `failure` says why.  `asked_at` is when the look
     began; `answered_at` is when a look last succeeded, None if none did since we look.
-    `proxies` is what the Serve proxies themselves said, by pod name.
+    `proxies` is what the Serve proxies themselves said, by pod name.  `is_agent_silent` says that
+    the agent on the head did not answer several times in a row, though the dashboard did.
     """
 
     asked_at: datetime
@@ -30,6 +31,12 @@ class Observation:
     report: ServeReport | None = None
     failure: Failure | None = None
     proxies: Mapping[str, ProxyHealth] = field(default_factory=dict)
+    is_agent_silent: bool = False
+
+    @property
+    def is_well(self) -> bool:
+        """Whether the dashboard and the agent on the head both answer."""
+        return self.report is not None and not self.is_agent_silent
 
     def says_the_same_as(self, other: "Observation | None") -> bool:
         """Compare all but the times."""

@@ -39,7 +39,7 @@ IN_TRANSITION = Pace(timedelta(seconds=2), probes_proxies=True)
 
 
 class Poller:
-    """One cluster's looks.  `look_now` and `change` may be called at any time.
+    """One cluster's looks.  `change` and `void` may be called at any time.
 
     Args:
         told: called without arguments after each look that said something new.
@@ -61,6 +61,7 @@ class Poller:
         self._chance = chance
         self._breaker = Breaker()
         self._failures = 0
+        self._agent_failures = 0
         self._answered_at: datetime | None = None
         self._epoch = 0
         self._awaits_baseline = False
@@ -130,7 +131,18 @@ class Poller:
         self._answered_at = asked_at
         probed = _with_healthy_proxy(report, address) if self._pace.probes_proxies else ()
         proxies = await self._ask_proxies(address, probed)
-        return Observation(asked_at, asked_at, report=report, proxies=proxies)
+        await self._ask_agent(address)
+        return Observation(
+            asked_at,
+            asked_at,
+            report=report,
+            proxies=proxies,
+            is_agent_silent=self._agent_failures > TOLERATED,
+        )
+
+    async def _ask_agent(self, address: ClusterAddress) -> None:
+        is_there = await self._client.agent_answers(address)
+        self._agent_failures = 0 if is_there else self._agent_failures + 1
 
     async def _after_failure(
         self, address: ClusterAddress, asked_at: datetime, failure: Failure

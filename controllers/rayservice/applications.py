@@ -117,7 +117,7 @@ def _dashboard(cluster: ClusterSeen | None, old: JsonObject, now: datetime) -> J
     moment = format_time(now)
     if observation is None:
         return old or {"healthLastUpdateTime": moment, "lastUpdateTime": moment}
-    is_healthy = observation.report is not None
+    is_healthy = observation.is_well
     was_healthy = old.get("isHealthy") is True
     if old and was_healthy == is_healthy:
         return old

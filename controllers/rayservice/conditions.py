@@ -172,6 +172,9 @@ def _dashboard_reachable(seen: Observed, plan: Plan) -> Judgement | None:
     if observation.failure is not None:
         failure = observation.failure
         return c.FALSE, failure.trouble.value, f"RayCluster {cluster.name}: {failure.message}"
+    if observation.is_agent_silent:
+        said = f"RayCluster {cluster.name}: the dashboard agent on the head does not answer"
+        return c.FALSE, c.REFUSED, said
     return c.TRUE, c.REACHABLE, f"Ray of RayCluster {cluster.name} answers"
 
 

@@ -67,14 +67,16 @@ def _silent_dashboard(seen: Observed, active: ClusterSeen, desired: Desired, now
     status = get_object(seen.status, "activeServiceStatus", "dashboardStatus")
     if not _has_lasted(status, threshold, seen, now):
         return ""
-    return f"the dashboard of RayCluster {active.name} has not answered for {threshold}"
+    return f"the dashboard or agent of RayCluster {active.name} has not answered for {threshold}"
 
 
 def _is_silent(cluster: ClusterSeen) -> bool:
     """Tell whether a head that runs does not answer; one that restarts is given its time."""
     head, observation = cluster.head, cluster.ray.observation
-    if head is None or not head.is_running or observation is None or observation.failure is None:
+    if head is None or not head.is_running or observation is None:
         return False
+    if observation.failure is None:
+        return observation.is_agent_silent
     return observation.failure.trouble not in _OUR_FAULT
 
 

@@ -59,6 +59,7 @@ class FakeRays:
     rejects: str = ""
     deploying_looks: int = 1
     ongoing_requests: float = 0.0
+    is_agent_dead: bool = False
     serve_api_port: int = DASHBOARD
     statuses: dict[str, str] = field(default_factory=dict)
     proxy_status: dict[str, str] = field(default_factory=dict)
@@ -144,6 +145,8 @@ class FakeRays:
     ) -> web.StreamResponse:
         if path == "-/healthz":
             return web.Response(text="success")
+        if path == "api/local_raylet_healthz" and port == AGENT:
+            return web.Response(status=500 if self.is_agent_dead else 200, text="success")
         if path == "metrics":
             return web.Response(
                 text=f'ray_serve_num_ongoing_http_requests{{node="a"}} {self.ongoing_requests}\n'

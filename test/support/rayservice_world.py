@@ -150,7 +150,11 @@ class World:
     die_after_write: int | None = None
     check: Callable[["World"], None] = lambda _: None
     _documents: dict[tuple[str, str], dict[str, JsonValue]] = field(default_factory=dict)
+    _reader: Reader = field(init=False)
     _numbers: Iterator[int] = field(default_factory=lambda: count(1))
+
+    def __post_init__(self) -> None:
+        self._reader = Reader(self.options)
 
     # --- what a user does ---------------------------------------------------------------------
     def edit(self, **changes: JsonValue) -> None:
@@ -264,7 +268,7 @@ class World:
 
     # --- the operator -------------------------------------------------------------------------
     def _reconcile(self) -> None:
-        sources = Sources(self, self, Reading(Reader(self.options), self.options))
+        sources = Sources(self, self, Reading(self._reader, self.options))
         seen = observe(self.rayservice(), sources)
         step = plan(seen, self.now)
         for planned in steps_of(step.actions):

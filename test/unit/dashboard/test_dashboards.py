@@ -231,3 +231,20 @@ def has_scraped(scene: Scene, looks: int) -> bool:
 
 def asked_for_metrics(scene: Scene) -> int:
     return sum(1 for _, _, _, path in scene.rays.requests if path == "metrics")
+
+
+async def test_an_agent_that_is_silent_for_long_is_told_though_the_dashboard_answers(
+    scene: Scene,
+) -> None:
+    scene.dashboards.follow(OWNER, CLUSTER, AT_REST)
+    await scene.until(lambda: report_of(scene) is not None)
+    scene.rays.is_agent_dead = True
+    await scene.looks(2)
+    assert is_well(scene)
+    await scene.looks(2)
+    await scene.until(lambda: not is_well(scene))
+
+
+def is_well(scene: Scene) -> bool:
+    observation = scene.dashboards.view("u1").observation
+    return observation is not None and observation.is_well
