@@ -59,7 +59,7 @@ class ServeClient:
             DashboardError: there is no usable answer.
         """
         path = f"{APPLICATIONS}?api_type=declarative"
-        answer = await self._ask(cluster, Request("GET", path, self._timeouts.read))
+        answer = await self._ask(cluster, Request("report", "GET", path, self._timeouts.read))
         try:
             document = orjson.loads(answer.body)
         except orjson.JSONDecodeError as error:
@@ -77,14 +77,15 @@ class ServeClient:
             RejectedError: Ray refuses this config.
             DashboardError: nothing is known of the outcome; sending it again is safe.
         """
-        await self._ask(cluster, Request("PUT", APPLICATIONS, self._timeouts.write, config))
+        request = Request("deploy", "PUT", APPLICATIONS, self._timeouts.write, config)
+        await self._ask(cluster, request)
 
     async def proxy_health(self, cluster: ClusterAddress, pod: PodAddress) -> ProxyHealth:
         """Ask the Serve proxy of one pod whether it takes requests; never raises."""
         endpoint = Endpoint(pod, cluster.serve_port)
         try:
             async with self._admission.permission(cluster.uid):
-                request = Request("GET", PROXY_HEALTH, self._timeouts.probe)
+                request = Request("proxy_health", "GET", PROXY_HEALTH, self._timeouts.probe)
                 answer = await self._transport.send(endpoint, request)
         except DashboardError as error:
             is_refused = error.trouble is Trouble.REFUSED
@@ -96,7 +97,7 @@ class ServeClient:
         endpoint = Endpoint(cluster.head, cluster.agent_port)
         try:
             async with self._admission.permission(cluster.uid):
-                request = Request("GET", AGENT_HEALTH, self._timeouts.probe)
+                request = Request("agent_health", "GET", AGENT_HEALTH, self._timeouts.probe)
                 answer = await self._transport.send(endpoint, request)
         except DashboardError:
             return False
@@ -109,7 +110,7 @@ class ServeClient:
             DashboardError: there is none to be had.
         """
         async with self._admission.permission(cluster.uid):
-            request = Request("GET", METRICS, self._timeouts.read)
+            request = Request("metrics", "GET", METRICS, self._timeouts.read)
             answer = await self._transport.send(endpoint, request)
         if answer.status != HTTPStatus.OK:
             raise DashboardError(Trouble.SERVER_ERROR, f"no metrics: {answer.status}")

@@ -117,6 +117,10 @@ class Dashboards:
         if self._start(followed, run, "drain"):
             followed.drain = drain
 
+    def open_breakers(self) -> int:
+        """Return how many clusters' dashboards are left alone for now."""
+        return sum(1 for followed in self._followed.values() if followed.poller.is_left_alone)
+
     def forget(self, cluster_uid: str) -> None:
         """Let go of a cluster."""
         followed = self._followed.pop(cluster_uid, None)

@@ -69,6 +69,11 @@ class Poller:
         self._address: ClusterAddress | None = None
         self._pace = AT_REST
 
+    @property
+    def is_left_alone(self) -> bool:
+        """Whether the cluster failed so often that pauses are kept between looks."""
+        return self._breaker.is_open
+
     def change(self, address: ClusterAddress, pace: Pace) -> None:
         """Say where to look from now on and how often; a new head voids what the old one said."""
         old = self._address

@@ -28,8 +28,13 @@ CONNECT_TIMEOUT = timedelta(seconds=2)
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is sent.  `timeout` bounds all of it, from the connection to the answer's last byte."""
+    """What is sent.
 
+    `call` names the request in metrics, one of a closed set.  `timeout` bounds all of it, from the
+    connection to the answer's last byte.
+    """
+
+    call: str
     method: str
     path: str
     timeout: timedelta

@@ -9,6 +9,7 @@ from ray_operator.controllers.caches import Caches
 from ray_operator.controllers.dashboard.admission import Admission
 from ray_operator.controllers.dashboard.client import PROXIED, ServeClient, Timeouts
 from ray_operator.controllers.dashboard.dashboards import Dashboards
+from ray_operator.controllers.dashboard.measured import Measured
 from ray_operator.controllers.dashboard.transport import Direct, Proxied, Transport
 from ray_operator.controllers.manifests.options import BuildOptions
 from ray_operator.controllers.rayservice.desired import Options, Reader
@@ -17,6 +18,7 @@ from ray_operator.controllers.rayservice.reconciler import RayServiceReconciler,
 from ray_operator.controllers.views.endpointslice import EndpointSliceView
 from ray_operator.controllers.views.ownership import Owner
 from ray_operator.controllers.views.pod import PodView
+from ray_operator.operator import metrics
 from ray_operator.operator.controller import Reconciler
 from ray_operator.operator.keys import Key
 from ray_operator.operator.parts import Parts
@@ -44,8 +46,10 @@ def wire(
     """
     is_proxied = parts.settings.use_kubernetes_proxy
     reached = transport or (Proxied(parts.kube) if is_proxied else Direct())
-    client = ServeClient(reached, Admission(), PROXIED if is_proxied else Timeouts())
+    measured = Measured(reached, parts.clock)
+    client = ServeClient(measured, Admission(), PROXIED if is_proxied else Timeouts())
     dashboards = Dashboards(client, parts.clock, queue.add)
+    metrics.BREAKER_OPEN.set_function(dashboards.open_breakers)
     parts.start_background("dashboards", dashboards.run)
     _listen(caches, queue)
     tools = Tools(

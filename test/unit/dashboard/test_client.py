@@ -13,8 +13,11 @@ from ray_operator.controllers.dashboard.address import ClusterAddress, Endpoint,
 from ray_operator.controllers.dashboard.admission import Admission
 from ray_operator.controllers.dashboard.client import ServeClient, Timeouts
 from ray_operator.controllers.dashboard.errors import DashboardError, RejectedError, Trouble
+from ray_operator.controllers.dashboard.measured import Measured
 from ray_operator.controllers.dashboard.reports import ProxyHealth
 from ray_operator.controllers.dashboard.transport import Direct, Proxied, base_url
+from ray_operator.operator import metrics
+from ray_operator.operator.clock import SystemClock
 from ray_operator.operator.errors import Unreachable
 from support.dashboard import AGENT, FakeRays, Mode
 
@@ -176,6 +179,23 @@ async def test_hung_clusters_leave_connections_for_those_that_answer(rays: FakeR
     async with hanging(client, count=10):
         await ServeClient(transport, admission, QUICK).report(CLUSTER)
     await transport.close()
+
+
+async def test_requests_are_counted_by_call_and_outcome(rays: FakeRays) -> None:
+    transport = Direct(rays.locate)
+    client = ServeClient(Measured(transport, SystemClock()), Admission(), QUICK)
+    before = [counted("report", "ok"), counted("report", "timeout")]
+    await client.report(CLUSTER)
+    rays.answer("demo-head", Mode.HUNG)
+    with pytest.raises(DashboardError):
+        await client.report(CLUSTER)
+    await transport.close()
+    assert [counted("report", "ok"), counted("report", "timeout")] == [n + 1 for n in before]
+
+
+def counted(call: str, outcome: str) -> float:
+    labels = {"call": call, "outcome": outcome}
+    return metrics.REGISTRY.get_sample_value("ray_operator_ray_requests_total", labels) or 0.0
 
 
 def test_addresses_of_ipv6_stand_in_brackets() -> None:
