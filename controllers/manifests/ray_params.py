@@ -48,6 +48,19 @@ def group_resource_params(resources: Mapping[str, str]) -> Params:
     return params
 
 
+def unreadable_resources(resources: Mapping[str, str], params: Mapping[str, str]) -> list[str]:
+    """Say which of a group's resources Ray will not be told of, because they can't be read."""
+    bad = [
+        f"resources[{key}]: {text!r} is no quantity"
+        for key, text in resources.items()
+        if parse_quantity(text) is None
+    ]
+    if _parse_resources(params.get("resources", "")) is None:
+        text = "no JSON object of numbers; accelerators are not added to it"
+        bad.append(f"rayStartParams.resources: {text}")
+    return bad
+
+
 def container_resource_params(params: Mapping[str, str], container: JsonObject) -> Params:
     """Return `params` completed from the Ray container's limits and requests.
 

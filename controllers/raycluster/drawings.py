@@ -12,10 +12,13 @@ from ray_operator.api.raycluster_validation import find_notices, find_problem, r
 from ray_operator.controllers.assigned_config import assigned_serve_port
 from ray_operator.controllers.manifests.cluster import Cluster, Identity, read_cluster, stamped
 from ray_operator.controllers.manifests.options import BuildOptions
+from ray_operator.controllers.manifests.ray_params import unreadable_resources
 from ray_operator.controllers.raycluster.blueprint import Blueprint, draw
 from ray_operator.controllers.views.resource import ResourceView
 from ray_operator.operator.documents import JsonObject
 
+UNREADABLE = "PodTemplateWarning"
+"""Event for what a group says and nobody can read."""
 MOST_KEPT = 256
 """About 0.5 MB each at worst; more clusters than that are hardly in work at the same time."""
 
@@ -84,5 +87,13 @@ class Drawings:
             cluster=cluster,
             blueprint=draw(cluster, self._options),
             problem=find_problem(document, self._gates),
-            notices=tuple(find_notices(read_facts(document, self._gates))),
+            notices=(*find_notices(read_facts(document, self._gates)), *_unreadable(cluster)),
         )
+
+
+def _unreadable(cluster: Cluster) -> list[Notice]:
+    return [
+        Notice(UNREADABLE, f"{group.name}: {text}")
+        for group in (cluster.head, *cluster.workers)
+        for text in unreadable_resources(group.resources, group.start_params)
+    ]

@@ -7,6 +7,7 @@ from ray_operator.controllers.manifests.pods import head_params, worker_params
 from ray_operator.controllers.manifests.ray_params import (
     container_resource_params,
     group_resource_params,
+    unreadable_resources,
 )
 from ray_operator.controllers.manifests.start_command import ray_start, starts_ray, wrapped
 from support.builders import a_cluster, a_container, a_group, a_head, a_template, resources, seen
@@ -64,3 +65,10 @@ def test_the_driver_log_is_followed_only_for_an_id_that_is_no_shell() -> None:
     followed = wrapped("ray start ", (), driver_log="demo-kx2l9")
     assert followed.startswith("tail -n +1 -F /tmp/ray/session_latest/logs/job-driver-demo-kx2l9")
     assert wrapped("ray start ", (), driver_log="x; rm -rf /").startswith("ulimit")
+
+
+def test_resources_that_nobody_can_read_are_told_and_left_out() -> None:
+    assert group_resource_params({"CPU": "two", "GPU": "1"}) == {"num-gpus": "1"}
+    told = unreadable_resources({"CPU": "two", "GPU": "1"}, {"resources": "{"})
+    assert [text.split(":")[0] for text in told] == ["resources[CPU]", "rayStartParams.resources"]
+    assert unreadable_resources({}, {"resources": "'{\"a\": 1}'"}) == []
