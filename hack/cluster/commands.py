@@ -3,6 +3,7 @@
 import argparse
 import os
 import shlex
+import shutil
 import sys
 from typing import Protocol
 
@@ -87,13 +88,20 @@ def _run(asked: argparse.Namespace, cache: Cache, progress: Progress) -> None:
         case "env":
             print(exports(provider.environment(), cache))
         case "kubectl":
-            environment = {**os.environ, **provider.shell().env}
-            os.execvpe("kubectl", ["kubectl", *asked.arguments], environment)  # noqa: S606  # it takes our place
+            _become_kubectl(provider.shell(), asked.arguments)
         case "status":
             _status(way, provider)
         case _:
             with cache.locked(progress):
                 _change(asked, provider)
+
+
+def _become_kubectl(shell: Shell, arguments: list[str]) -> None:
+    environment = {**os.environ, **shell.env}
+    kubectl = shutil.which("kubectl", path=environment["PATH"])
+    if not kubectl:
+        raise ClusterError("there is no kubectl: bring the cluster up first")
+    os.execve(kubectl, ["kubectl", *arguments], environment)  # noqa: S606  # it takes our place
 
 
 def _change(asked: argparse.Namespace, provider: Provider) -> None:

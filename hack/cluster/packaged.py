@@ -22,6 +22,7 @@ from hack.cluster import (
     sample_web,
 )
 from hack.cluster.cache import Cache, link
+from hack.cluster.errors import ClusterError
 from hack.cluster.images import Docker
 from hack.cluster.kind_cluster import Cluster
 from hack.cluster.progress import Progress
@@ -64,11 +65,13 @@ class Packaged:
 
     def load(self, *names: str) -> None:
         """Bring images into the node."""
+        self._must_run()
         with self.progress.stage(f"Load {' '.join(names)}"):
             kind_cluster.load(self.shell(), *names)
 
     def build_operator(self, name: str) -> None:
         """Build the operator's image."""
+        self._must_run()
         docker = self._docker()
         with self.progress.stage(f"Image {name}"):
             images.operator(docker, images.base(docker), name)
@@ -82,6 +85,10 @@ class Packaged:
         client = daemon.client(self.cache)
         path = {"PATH": f"{self.cache.bin}:{client.env['PATH']}"}
         return Shell(self.cache.logs / "cluster.log", {**client.env, **self.environment(), **path})
+
+    def _must_run(self) -> None:
+        if not daemon.answers(self.cache):
+            raise ClusterError("no Docker daemon of ours runs: bring the cluster up first")
 
     def _docker(self) -> Docker:
         return Docker(self.cache, daemon.client(self.cache), isolated=True)

@@ -77,7 +77,7 @@ def tools(cache: Cache, log: str) -> Shell:
     return Shell(
         cache.logs / f"{log}.log",
         {
-            "PATH": f"{root}/usr/sbin:{root}/usr/bin:{root}/sbin:{_path()}",
+            "PATH": f"{root}/usr/sbin:{root}/usr/bin:{root}/sbin:{root}/bin:{_path()}",
             "LD_LIBRARY_PATH": f"{root}/{LIBRARIES}:{root}/lib/x86_64-linux-gnu",
             "PERL5LIB": ":".join(map(str, (root / "usr/share/perl5", *perl))),
             **({"XTABLES_LIBDIR": f"{root}/{LIBRARIES}/xtables"} if _has_xtables(root) else {}),

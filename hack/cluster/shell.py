@@ -144,7 +144,7 @@ class Shell:
                 cwd=cwd,
             )
         except FileNotFoundError as error:
-            raise CommandError(_text(command), -1, None, f"{error}; is the cluster up?") from error
+            raise CommandError(_text(command), -1, None, str(error)) from error
         with _guard:
             _running.add(process)
         return process
