@@ -48,6 +48,7 @@ from ray_operator.operator.documents import (
 )
 from ray_operator.operator.errors import (
     Fenced,
+    KubeError,
     NotFound,
     SettingsError,
     Unauthorized,
@@ -56,7 +57,7 @@ from ray_operator.operator.errors import (
 from ray_operator.operator.keys import Key
 from ray_operator.operator.limiter import Limiter
 from ray_operator.operator.resources import SUBJECT_REVIEWS, Resource
-from ray_operator.operator.retries import retrying
+from ray_operator.operator.retries import repeat
 from ray_operator.operator.wire import (
     Call,
     Page,
@@ -325,7 +326,10 @@ class Kube:
     async def _ask(self, call: Call) -> Written:
         """Send, with retries; return a successful answer."""
         with tracing.span("api", verb=call.verb, resource=call.resource):
-            return await retrying(call, self._clock)(self._attempt, call)
+            try:
+                return await self._attempt(call)
+            except KubeError as error:
+                return await repeat(self._attempt, call, error, self._clock)
 
     async def _attempt(self, call: Call) -> Written:
         await self._limiter.wait()
