@@ -8,16 +8,21 @@ import signal
 import sys
 from collections.abc import Sequence
 
+from ray_operator.api.annotations import CRD_REVISION
+from ray_operator.api.kinds import CURRENT_CRD_REVISION
 from ray_operator.controllers.build_options import build_options
 from ray_operator.controllers.caches import build_caches
+from ray_operator.controllers.kinds import RAYCLUSTERS, RAYCRONJOBS, RAYJOBS, RAYSERVICES
 from ray_operator.controllers.raycluster import wiring as raycluster
 from ray_operator.controllers.rayservice import wiring as rayservice
 from ray_operator.operator import logs, tracing
 from ray_operator.operator.clock import SystemClock
+from ray_operator.operator.crds import check_crds
 from ray_operator.operator.errors import KubeError, SettingsError
 from ray_operator.operator.flags import own_version
+from ray_operator.operator.kube import Kube
 from ray_operator.operator.manager import Manager
-from ray_operator.operator.process import live
+from ray_operator.operator.process import Purpose, live
 from ray_operator.operator.settings import Settings, read_settings
 
 FAILED = 1
@@ -53,7 +58,13 @@ async def _run(settings: Settings) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    return await live(settings, SystemClock(), wire, stop)
+    return await live(settings, SystemClock(), Purpose(check, wire), stop)
+
+
+async def check(kube: Kube) -> None:
+    """Warn of CRDs that are missing or old."""
+    kinds = (RAYCLUSTERS, RAYJOBS, RAYSERVICES, RAYCRONJOBS)
+    await check_crds(kube, kinds, CRD_REVISION, CURRENT_CRD_REVISION)
 
 
 def wire(manager: Manager) -> None:

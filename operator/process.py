@@ -5,7 +5,8 @@ thread with a loop of its own.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
 from datetime import timedelta
 
 from ray_operator.operator.clock import Clock
@@ -29,12 +30,19 @@ AT_ONCE = timedelta()
 """What a process that lost the lead may take to finish: its writes are held back anyway."""
 
 
-async def live(
-    settings: Settings, clock: Clock, wire: Callable[[Manager], None], stop: asyncio.Event
-) -> int:
-    """Run the operator until `stop` is set or the lead is lost; return the exit code.
+@dataclass(frozen=True, slots=True)
+class Purpose:
+    """What the process is for.
 
-    `wire` declares informers and controllers with the manager.
+    `check` looks at the cluster at the start, and warns; `wire` declares informers and controllers.
+    """
+
+    check: Callable[[Kube], Awaitable[None]]
+    wire: Callable[[Manager], None]
+
+
+async def live(settings: Settings, clock: Clock, purpose: Purpose, stop: asyncio.Event) -> int:
+    """Run the operator until `stop` is set or the lead is lost; return the exit code.
 
     Raises:
         SettingsError: there is no configuration for the API server, or a port is taken.
@@ -44,8 +52,9 @@ async def live(
     kube = await Kube.connect(options, clock)
     try:
         await _introduce(kube)
+        await purpose.check(kube)
         manager = Manager(kube, settings, clock)
-        wire(manager)
+        purpose.wire(manager)
         async with SideThread("lease and probes") as side:
             return await _serve(settings, manager, side, stop)
     finally:
