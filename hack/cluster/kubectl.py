@@ -1,7 +1,6 @@
 """kubectl on the cluster that is ours."""
 
 import json
-from pathlib import Path
 from typing import TypeAlias
 
 from hack.cluster.shell import Shell
@@ -20,8 +19,3 @@ def apply(shell: Shell, *manifests: Manifest) -> None:
 def apply_text(shell: Shell, text: str) -> None:
     """Apply the objects of a YAML text."""
     shell.run("kubectl", "apply", "-f", "-", stdin=text.encode())
-
-
-def shell_for(kubeconfig: Path, shell: Shell) -> Shell:
-    """The shell, talking to the cluster of this kubeconfig."""
-    return Shell(shell.log, {**shell.env, "KUBECONFIG": str(kubeconfig)}, shell.prefix)

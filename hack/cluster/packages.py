@@ -45,8 +45,8 @@ def unpacked(cache: Cache) -> Path:
 
 
 def _names() -> list[str]:
-    lacking = (name for command, name in UNLESS_THERE.items() if not shutil.which(command))
-    return [*WANTED, *lacking]
+    there = {command for command in UNLESS_THERE if shutil.which(command, path=_path())}
+    return [*WANTED, *(name for command, name in UNLESS_THERE.items() if command not in there)]
 
 
 def _download(shell: Shell, names: Sequence[str], into: Path) -> None:
@@ -91,7 +91,7 @@ def _has_xtables(root: Path) -> bool:
 
 def _path() -> str:
     """The usual places too: a user's path may lack sbin."""
-    return f"{os.environ['PATH']}:/usr/sbin:/sbin"
+    return f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
 
 
 def tree(cache: Cache, names: Sequence[str], target: Path, *hooks: str) -> None:

@@ -1,5 +1,6 @@
 """What a machine must have for a cluster from packages, all looked at before anything is done."""
 
+import importlib.util
 import json
 import os
 import platform
@@ -39,6 +40,8 @@ class Machine:
     distribution: str
     architecture: str
     missing_commands: tuple[str, ...]
+    has_pip: bool
+    """For this Python."""
     missing_capabilities: tuple[str, ...]
     has_overlay: bool
     on_overlay: bool
@@ -82,6 +85,8 @@ def _what_is_there(machine: Machine) -> list[str]:
     found = []
     if machine.missing_commands:
         found.append(f"not on the path: {', '.join(machine.missing_commands)}")
+    if not machine.has_pip:
+        found.append(f"{sys.executable} has no pip; on Debian: apt-get install python3-pip")
     if not machine.has_overlay:
         found.append("the kernel has no overlay file system, which Docker needs")
     if machine.on_overlay:
@@ -136,6 +141,7 @@ def look(cache: Cache, *, cold: bool) -> Machine:
         distribution=_distribution(),
         architecture=platform.machine(),
         missing_commands=tuple(c for c in COMMANDS if not shutil.which(c, path=_wide_path())),
+        has_pip=importlib.util.find_spec("pip") is not None,
         missing_capabilities=tuple(n for n, bit in CAPABILITIES.items() if not has_capability(bit)),
         has_overlay=_has_overlay(),
         on_overlay=_file_system(folder) == "overlay",

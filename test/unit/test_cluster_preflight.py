@@ -12,6 +12,7 @@ GOOD = Machine(
     distribution="debian 12",
     architecture="x86_64",
     missing_commands=(),
+    has_pip=True,
     missing_capabilities=(),
     has_overlay=True,
     on_overlay=False,
@@ -38,6 +39,7 @@ CASES = {
         replace(GOOD, missing_capabilities=("CAP_SYS_ADMIN",)), "CAP_SYS_ADMIN"
     ),
     "a command": Case(replace(GOOD, missing_commands=("nsenter",)), "not on the path: nsenter"),
+    "a Python without pip": Case(replace(GOOD, has_pip=False), "has no pip"),
     "a kernel without overlay": Case(replace(GOOD, has_overlay=False), "no overlay file system"),
     "a cache that lies on an overlay": Case(replace(GOOD, on_overlay=True), "XDG_CACHE_HOME"),
     "space for all that is to be built": Case(replace(GOOD, free_bytes=8 * GIB), "8.0 GiB free"),
