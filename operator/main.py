@@ -13,9 +13,10 @@ from ray_operator.api.kinds import CURRENT_CRD_REVISION
 from ray_operator.controllers.build_options import build_options
 from ray_operator.controllers.caches import build_caches
 from ray_operator.controllers.kinds import RAYCLUSTERS, RAYCRONJOBS, RAYJOBS, RAYSERVICES
+from ray_operator.controllers.peer_metrics import PeerMetrics
 from ray_operator.controllers.raycluster import wiring as raycluster
 from ray_operator.controllers.rayservice import wiring as rayservice
-from ray_operator.operator import logs, tracing
+from ray_operator.operator import logs, metrics, tracing
 from ray_operator.operator.clock import SystemClock
 from ray_operator.operator.crds import check_crds
 from ray_operator.operator.errors import KubeError, SettingsError
@@ -71,6 +72,8 @@ def wire(manager: Manager) -> None:
     """Declare what this operator watches and does."""
     parts = manager.parts
     caches = build_caches(manager.watch)
+    if parts.settings.enable_metrics:
+        metrics.REGISTRY.register(PeerMetrics(caches))
     clusters = manager.queue("raycluster")
     manager.control(raycluster.wire(parts, caches, clusters), clusters)
     services = manager.queue("rayservice")

@@ -23,6 +23,20 @@ PATIENCE_SECONDS = 30
 IDLE_KIB = 75 * 1024
 """The budget of rulings.md 29."""
 
+A_RAYCLUSTER = {
+    "apiVersion": "ray.io/v1",
+    "kind": "RayCluster",
+    "metadata": {"name": "c"},
+    "spec": {
+        "headGroupSpec": {
+            "rayStartParams": {},
+            "template": {
+                "spec": {"containers": [{"name": "ray", "image": "rayproject/ray:2.9.0"}]}
+            },
+        }
+    },
+}
+
 
 @dataclass
 class Running:
@@ -40,8 +54,12 @@ class Running:
 
     def series(self, name: str) -> float:
         """Return the value of a metric without labels."""
-        _, text = fetch(f"http://127.0.0.1:{self.metrics}/metrics")
-        return next(float(x.split()[1]) for x in text.splitlines() if x.startswith(f"{name} "))
+        lines = self.scrape().splitlines()
+        return next(float(line.split()[1]) for line in lines if line.startswith(f"{name} "))
+
+    def scrape(self) -> str:
+        """Return all metrics."""
+        return fetch(f"http://127.0.0.1:{self.metrics}/metrics")[1]
 
     def messages(self) -> list[str]:
         """Return the messages that were logged so far."""
@@ -119,6 +137,21 @@ def test_it_leads_is_healthy_and_small(
     status = Path(f"/proc/{operator.process.pid}/status").read_text().splitlines()
     resident = next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))
     assert resident < IDLE_KIB
+
+
+def test_the_series_of_the_peer_are_served(
+    operator: Running, control_plane: ControlPlane, namespace: str
+) -> None:
+    control_plane.kubectl("apply", "-n", namespace, "-f", "-", stdin=json.dumps(A_RAYCLUSTER))
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while "kuberay_cluster_info{" not in (text := operator.scrape()):
+        assert time.monotonic() < deadline, text
+        time.sleep(0.1)
+
+    info = next(line for line in text.splitlines() if line.startswith("kuberay_cluster_info{"))
+    assert f'name="c",namespace="{namespace}",uid="' in info
+    assert 'owner_kind="None"' in info
+    assert 'condition="false"' in text
 
 
 def test_a_stop_releases_the_lease_and_is_no_failure(
