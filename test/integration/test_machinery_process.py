@@ -23,18 +23,13 @@ PATIENCE_SECONDS = 30
 IDLE_KIB = 75 * 1024
 """The budget of rulings.md 29."""
 
+CONTAINER = {"name": "ray", "image": "rayproject/ray:2.9.0"}
+HEAD = {"rayStartParams": {}, "template": {"spec": {"containers": [CONTAINER]}}}
 A_RAYCLUSTER = {
     "apiVersion": "ray.io/v1",
     "kind": "RayCluster",
     "metadata": {"name": "c"},
-    "spec": {
-        "headGroupSpec": {
-            "rayStartParams": {},
-            "template": {
-                "spec": {"containers": [{"name": "ray", "image": "rayproject/ray:2.9.0"}]}
-            },
-        }
-    },
+    "spec": {"headGroupSpec": HEAD},
 }
 
 
@@ -149,8 +144,7 @@ def test_the_series_of_the_peer_are_served(
         time.sleep(0.1)
 
     info = next(line for line in text.splitlines() if line.startswith("kuberay_cluster_info{"))
-    assert f'name="c",namespace="{namespace}",uid="' in info
-    assert 'owner_kind="None"' in info
+    assert f'name="c",namespace="{namespace}",owner_kind="None",uid="' in info
     assert 'condition="false"' in text
 
 
