@@ -17,8 +17,8 @@ HEALTHY = "HEALTHY"
 
 DEFAULT_APPLICATION = "default"
 """What an application is called that Ray reports without a name (Ray 2.4 and older forms)."""
-LONGEST_MESSAGE = 4096
-"""Ray puts whole tracebacks into messages; the end of one says what happened."""
+LONGEST_MESSAGE = 16 * 1024
+"""Ray puts whole tracebacks into messages (8 KiB seen); the end of one says what happened."""
 
 
 @dataclass(frozen=True, slots=True)

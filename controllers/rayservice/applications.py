@@ -15,7 +15,7 @@ from ray_operator.controllers.dashboard.reports import (
     ServeReport,
 )
 from ray_operator.controllers.rayservice.observed import ClusterSeen
-from ray_operator.controllers.rayservice.trouble import FAILING
+from ray_operator.controllers.rayservice.trouble import FAILING, plain
 from ray_operator.operator.documents import JsonObject, JsonValue, get_object, get_objects, get_text
 
 _APPLICATIONS = "applicationStatuses"
@@ -88,8 +88,8 @@ def _stated(
     report: ApplicationReport | DeploymentReport, old: JsonObject, now: datetime
 ) -> dict[str, JsonValue]:
     stated: dict[str, JsonValue] = {"status": report.status}
-    if report.message:
-        stated["message"] = report.message
+    if message := plain(report.message):
+        stated["message"] = message
     is_same = old and all(
         get_text(old, key) == get_text(stated, key) for key in ("status", "message")
     )

@@ -18,6 +18,8 @@ from ray_operator.controllers.rayservice.observed import ClusterSeen, Observed
 
 SETTLED = timedelta(seconds=5)
 """After a switch kube-proxy and kept connections follow within seconds, not at once."""
+GAUGES_LAG = timedelta(seconds=12)
+"""Ray reports its gauges every 10 s: before that a request in flight may not show."""
 LOOK_AGAIN = timedelta(seconds=2)
 """While endpoints still name a cluster that is due; their change is not watched for its sake."""
 
@@ -52,19 +54,25 @@ def is_draining(cluster: ClusterSeen, now: datetime) -> bool:
 def _may_go(seen: Observed, cluster: ClusterSeen, now: datetime) -> bool:
     if still_reached(seen, cluster):
         return False
-    is_idle = not cluster.has_served or not cluster.live_pods or cluster.ray.is_drained
-    return is_idle or _has_drained_long_enough(seen, cluster, now)
+    if not cluster.has_served or not cluster.live_pods:
+        return True
+    if cluster.ray.is_drained and _has_left_traffic_for(seen, cluster, GAUGES_LAG, now):
+        return True
+    return _has_left_traffic_for(seen, cluster, _drain_timeout(seen), now)
 
 
-def _has_drained_long_enough(seen: Observed, cluster: ClusterSeen, now: datetime) -> bool:
-    """A request that never ends must not keep a cluster for ever."""
+def _has_left_traffic_for(
+    seen: Observed, cluster: ClusterSeen, duration: timedelta, now: datetime
+) -> bool:
     if cluster.delete_after is None:
         return False
-    patience = (
-        seen.desired.drain_timeout if isinstance(seen.desired, Desired) else DEFAULT_DRAIN_TIMEOUT
-    )
-    left_traffic_at = cluster.delete_after - _delay(seen, cluster)
-    return now >= left_traffic_at + patience
+    return now >= cluster.delete_after - _delay(seen, cluster) + duration
+
+
+def _drain_timeout(seen: Observed) -> timedelta:
+    """A request that never ends must not keep a cluster for ever."""
+    desired = seen.desired
+    return desired.drain_timeout if isinstance(desired, Desired) else DEFAULT_DRAIN_TIMEOUT
 
 
 def still_reached(seen: Observed, cluster: ClusterSeen) -> bool:

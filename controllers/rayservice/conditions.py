@@ -19,7 +19,7 @@ from ray_operator.controllers.rayservice.state import State, initializing_timeou
 from ray_operator.controllers.rayservice.trouble import (
     application_troubles,
     cluster_troubles,
-    plain,
+    refusal,
 )
 
 NOT_APPLIED = "ClusterSpecNotApplied"
@@ -141,7 +141,7 @@ def _application_of(cluster: ClusterSeen, seen: Observed) -> Judgement:
     outcome = cluster.ray.outcome
     is_current = outcome is not None and outcome.config_hash == cluster.assigned_hash
     if isinstance(outcome, Refused) and is_current:
-        return c.FALSE, c.REJECTED, f"{field}: Ray refuses it: {plain(outcome.text)}"
+        return c.FALSE, c.REJECTED, refusal(field, outcome.text)
     if isinstance(outcome, Unanswered) and is_current:
         said = f"{field}: it could not be sent to Ray: {outcome.failure.message}"
         return c.FALSE, c.PENDING, said

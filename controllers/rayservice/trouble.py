@@ -4,6 +4,7 @@ The texts stand in conditions and events.  They hold still while the trouble doe
 counts attempts or seconds.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 
@@ -30,6 +31,11 @@ _IMAGE_WORDS = {
 _LONGEST_TEXT = 500
 """Ray's messages hold whole tracebacks; an event's note holds 1,024 characters."""
 _TOP = 3
+_IN_TRACEBACK = re.compile(r'Traceback \(|\s+File ".*", line \d+')
+_ENVIRONMENT = re.compile(r"\ARuntime env setup|RuntimeEnvSetupError|Failed to set up runtime_env")
+"""How Ray begins when the files or packages of an application could not be had."""
+_REFUSED_PLACE = re.compile(r"^applications(?:\.\w+)+$", re.MULTILINE)
+_NUMBER = re.compile(r"\.(\d+)")
 _NOT_IMPORTABLE = ("ModuleNotFoundError", "ImportError", "AttributeError")
 """Exceptions of Python for an import path that leads nowhere."""
 
@@ -51,12 +57,23 @@ def application_troubles(cluster: ClusterSeen, desired: object) -> tuple[str, ..
 
 
 def plain(message: str) -> str:
-    """Return the line of Ray's message that says what happened: the last one of a traceback."""
-    lines = [line.strip() for line in message.splitlines() if line.strip()]
-    if not lines:
-        return ""
-    said = lines[-1] if any(line.startswith("Traceback") for line in lines) else " ".join(lines)
+    """Return what Ray's message says in one line.
+
+    Of a traceback that is the exception, its last line that is not indented: the rest names files
+    of Ray and numbers of processes, which differ with each attempt.
+    """
+    lines = [line.rstrip() for line in message.splitlines() if line.strip()]
+    outer = [line for line in lines if not line.startswith((" ", "^"))]
+    is_traceback = any(_IN_TRACEBACK.match(line) for line in lines)
+    said = outer[-1] if is_traceback and outer else " ".join(line.strip() for line in lines)
     return said if len(said) <= _LONGEST_TEXT else f"{said[:_LONGEST_TEXT]} …"
+
+
+def refusal(field: str, text: str) -> str:
+    """Say which field of the config Ray refuses, and its words; `field` is the config's own."""
+    found = _REFUSED_PLACE.search(text)
+    place = _NUMBER.sub(r"[\1]", found[0]) if found else ""
+    return f"{field}{'.' if place else ''}{place}: Ray refuses it: {plain(text)}"
 
 
 def _refusals(cluster: ClusterSeen) -> Iterator[str]:
@@ -118,10 +135,10 @@ def _field_of(application: ApplicationReport, desired: object) -> str:
     if application.name not in names:
         return desired.serve_field
     place = f"{desired.serve_field}.applications[{names.index(application.name)}]"
-    said = plain(application.message)
-    if said.startswith(_NOT_IMPORTABLE):
+    if plain(application.message).startswith(_NOT_IMPORTABLE):
         return f"{place}.import_path"
-    return f"{place}.runtime_env" if "runtime_env" in application.message else place
+    is_environment = _ENVIRONMENT.search(application.message)
+    return f"{place}.runtime_env" if is_environment else place
 
 
 def _describe(application: ApplicationReport) -> str:

@@ -14,7 +14,11 @@ from ray_operator.controllers.dashboard.reports import (
 )
 from ray_operator.controllers.rayservice.desired import Desired, Strategy
 from ray_operator.controllers.rayservice.observed import ClusterSeen
-from ray_operator.controllers.rayservice.trouble import application_troubles, cluster_troubles
+from ray_operator.controllers.rayservice.trouble import (
+    application_troubles,
+    cluster_troubles,
+    refusal,
+)
 from ray_operator.controllers.views.pod import PodView
 from ray_operator.operator.documents import JsonObject
 from ray_operator.operator.keys import ObjectRef
@@ -142,6 +146,36 @@ APPLICATIONS: Mapping[str, tuple[ApplicationReport, list[str]]] = {
             )
         ],
     ),
+    "files that cannot be had": (
+        math(
+            "Runtime env setup for app 'math' failed:\nTraceback (most recent call last):\n"
+            '  File "a.py", line 9, in fetch\n    fetch()\n    ^^^^^^^\n'
+            "requests.exceptions.ConnectionError: refused\n\n"
+        ),
+        [
+            (
+                f"{APP}.runtime_env: application math_app: DEPLOY_FAILED: "
+                "requests.exceptions.ConnectionError: refused"
+            )
+        ],
+    ),
+    "a constructor that fails, told by the end of a long traceback": (
+        math(
+            "Failed to update the deployments ['Bad'].",
+            "DEPLOY_FAILED",
+            DeploymentReport(
+                "Bad",
+                "DEPLOY_FAILED",
+                '^^^^^\n  File "a.py", line 1, in x\nRuntimeError: the model file is missing',
+            ),
+        ),
+        [
+            (
+                f"{APP}: application math_app: DEPLOY_FAILED: Failed to update the deployments "
+                "['Bad'].; deployment Bad: DEPLOY_FAILED: RuntimeError: the model file is missing"
+            )
+        ],
+    ),
     "a deployment that is ill": (
         math("", "UNHEALTHY", DeploymentReport("Adder", "UNHEALTHY", "it died")),
         [f"{APP}: application math_app: UNHEALTHY: deployment Adder: UNHEALTHY: it died"],
@@ -162,6 +196,18 @@ def test_an_applications_trouble_is_told_by_its_field(
         cluster=seen(CLUSTER), ref=REF, ray=RayView(Observation(START, START, report=report))
     )
     assert list(application_troubles(cluster, DESIRED)) == want
+
+
+def test_a_refusal_names_the_place_and_keeps_rays_words() -> None:
+    text = (
+        "1 validation error for ServeDeploySchema\napplications.0.deployments.0\n"
+        "  Value error, Manually setting num_replicas is not allowed when autoscaling_config is "
+        "provided. [type=value_error]"
+    )
+    told = refusal("spec.serveConfigV2", text)
+    assert told.startswith("spec.serveConfigV2.applications[0].deployments[0]: Ray refuses it: ")
+    assert "num_replicas is not allowed when autoscaling_config is provided" in told
+    assert refusal("spec.serveConfigV2", "no") == "spec.serveConfigV2: Ray refuses it: no"
 
 
 def test_a_legacy_config_has_its_own_field() -> None:
