@@ -157,7 +157,7 @@ def test_describe_shows_the_applications_and_deployments(kube: Kubectl) -> None:
     text = kube.run("describe", "rayservices", NAME)
     lines = described(text)
     top = ("Status", "Active Service Status", "Application Statuses")
-    deployment = (*top, "fruit_app", "Serve Deployment Statuses", "DAG Driver")
+    deployment = (*top, "fruit_app", "Serve Deployment Statuses", "DAGDriver")
     assert lines[(*top, "fruit_app", "Status")] == "RUNNING"
     assert lines[(*top, "math_app", "Status")] == "RUNNING"
     assert lines[(*deployment, "Status")] == "HEALTHY"
