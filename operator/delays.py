@@ -8,6 +8,9 @@ from datetime import timedelta
 from ray_operator.operator.clock import Clock
 from ray_operator.operator.keys import Key
 
+SLACK = 100
+"""So many outdated entries are not worth cleaning up."""
+
 
 class Delays:
     """A heap of due times beside a queue, delivered by `run`."""
@@ -31,6 +34,9 @@ class Delays:
         heapq.heappush(self._heap, (due, key))
         if self._heap[0][1] == key:
             self._sooner.set()
+        if len(self._heap) > 2 * len(self._due) + SLACK:
+            self._heap = [(due, key) for key, due in self._due.items()]
+            heapq.heapify(self._heap)
 
     def drop(self, key: Key) -> None:
         """Deliver `key` no more."""

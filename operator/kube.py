@@ -86,6 +86,9 @@ TOKEN_LIFE = timedelta(seconds=60)
 """How long a ServiceAccount token is used before its file is read again (the kubelet replaces it
 at 80 % of its life, at least 10 minutes before its end)."""
 
+STREAMS_LISTS_SINCE = 34
+"""Kubernetes 1.34 has the gate WatchList on by default; older servers ignore or refuse the wish."""
+
 _HEADERS: Mapping[str, str] = {
     "Accept": "application/json",
     # Decompressing costs more than it saves between two machines of one cluster.
@@ -111,6 +114,8 @@ class Kube:
         self._credentials = credentials
         self._limiter = limiter
         self._clock = clock
+        self.streams_lists = False
+        """Whether informers may ask for streaming lists; see `check_version`."""
         self._may_write: Callable[[], bool] = lambda: True
         transport = _Transport(credentials.configuration)
         self._short = transport.open_session(CONNECTIONS, self._fence_trace())
@@ -317,6 +322,17 @@ class Kube:
             await self.get_path("/api")
             return ""
         return get_text(get_object(review.document, "status", "userInfo"), "username")
+
+    async def check_version(self) -> str:
+        """Learn what the server can do; return its version.
+
+        Raises:
+            KubeError: the server does not tell.
+        """
+        version = await self.get_path("/version")
+        minor = get_text(version, "minor").rstrip("+")
+        self.streams_lists = minor.isdecimal() and int(minor) >= STREAMS_LISTS_SINCE
+        return get_text(version, "gitVersion")
 
     # -- how a request is sent
 

@@ -20,6 +20,7 @@ from enum import Enum, auto
 
 from ray_operator.operator import metrics
 from ray_operator.operator.clock import Clock
+from ray_operator.operator.complaints import Complaints
 from ray_operator.operator.documents import (
     JsonObject,
     JsonValue,
@@ -40,6 +41,9 @@ log = Logger(__name__)
 
 LEASE_NAME = "ray-operator-leader"
 """The peer's name: both in one namespace exclude each other."""
+
+RELEASE = timedelta(seconds=2)
+"""What a stop can spare for it: 25 s go to the keys in work, 2 s to events, of 30 s in all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +157,7 @@ class Elector:
         self._clock = clock
         self._terms = terms or Terms()
         self._seen: Sighting | None = None
+        self._complaints = Complaints(clock)
         self._pause = Backoff(self._terms.retry_period, self._terms.retry_period, jitter=0.2)
 
     async def acquire(self) -> None:
@@ -178,15 +183,19 @@ class Elector:
         """Give the Lease up, so that another replica leads at once; call when all work is done."""
         self._leadership.extend(float("-inf"))
         try:
-            record = await self._read()
-            if record is None or record.holder != self._me:
-                return
-            # One second, because the API server refuses a lease of zero.
-            await self._put(replace(record, holder="", lease=timedelta(seconds=1)))
-        except KubeError as error:
-            log.warning("the lease could not be released; another waits it out", error=str(error))
-        else:
-            log.info("released the lead", lease=str(self._key))
+            async with asyncio.timeout(RELEASE.total_seconds()):
+                await self._give_up()
+        except (KubeError, TimeoutError) as error:
+            text = str(error) or "time-out"
+            log.warning("the lease could not be released; another waits it out", error=text)
+
+    async def _give_up(self) -> None:
+        record = await self._read()
+        if record is None or record.holder != self._me:
+            return
+        # One second, because the API server refuses a lease of zero.
+        await self._put(replace(record, holder="", lease=timedelta(seconds=1)))
+        log.info("released the lead", lease=str(self._key))
 
     async def _try(self) -> bool:
         """Look at the Lease and do what may be done; tell whether we hold it."""
@@ -196,8 +205,10 @@ class Elector:
             async with asyncio.timeout(self._terms.renew_deadline.total_seconds()):
                 held = await self._look_and_act()
         except (KubeError, TimeoutError) as error:
-            log.warning("the lease can't be read or written", error=str(error) or "time-out")
+            if self._complaints.is_due():
+                log.warning("the lease can't be read or written", error=str(error) or "time-out")
             return False
+        self._complaints.end()
         if held:
             # Counted from before the request: others count from when they see the renewal.
             self._leadership.extend(started + self._terms.renew_deadline.total_seconds())

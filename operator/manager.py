@@ -141,8 +141,8 @@ class Manager:
     async def start(self) -> None:
         """Go to work; return when the workers have begun."""
         self._supervisor.start("events", self._events.run)
-        for informer in self._informers:
-            self._supervisor.start(f"informer {informer.resource}", informer.run)
+        for number, informer in enumerate(self._informers):
+            self._supervisor.start(f"informer {number} {informer.resource}", informer.run)
         self.health.is_working = True
         await asyncio.gather(*(informer.wait_until_settled() for informer in self._informers))
         missing = [str(i.resource) for i in self._informers if i.is_unavailable]

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from ray_operator.operator.clock import Clock
-from ray_operator.operator.documents import get_text
 from ray_operator.operator.election import Election
 from ray_operator.operator.endpoints import Endpoints
 from ray_operator.operator.errors import KubeError
@@ -65,7 +64,7 @@ async def _introduce(kube: Kube) -> None:
     """Say who asks whom, or fail with a clear word."""
     user = await kube.check_access()
     try:
-        version = get_text(await kube.get_path("/version"), "gitVersion")
+        version = await kube.check_version()
     except KubeError as error:  # some providers keep it to themselves
         version = f"unknown ({error})"
     log.info("connected to the API server", user=user, version=version)

@@ -8,7 +8,8 @@ What it survives, and how (P-numbers: spec/python-client-faults.md):
   collection is listed again, after a jittered rest;
 - streams that end at once or bring nothing (P4): back-off, and after two of them a new list;
 - deletions that were missed (P6): after a list the sink drops what was not in it;
-- a cold list of 10,000 pods (P15): pages of 100, each handed on before the next is read.
+- a cold list of 10,000 pods (P15): a streaming list where the server offers it, else pages of
+  100, each handed on before the next is read.
 
 A position (resourceVersion) is opaque and comes from the list's own metadata or from the events
 and bookmarks of the stream that it is used on; never from the items of a list.
@@ -23,6 +24,7 @@ from typing import Protocol
 
 from ray_operator.operator import metrics
 from ray_operator.operator.clock import Clock
+from ray_operator.operator.complaints import Complaints
 from ray_operator.operator.documents import JsonObject, get_object, get_text
 from ray_operator.operator.errors import (
     Forbidden,
@@ -54,14 +56,14 @@ IDLE = timedelta(seconds=100)
 REST = Backoff(first=timedelta(seconds=0.8), ceiling=timedelta(seconds=30), jitter=0.5)
 """client-go's back-off for lists and watches."""
 
+INITIAL_EVENTS_END = "k8s.io/initial-events-end"
+"""The annotation of the bookmark that ends a streaming list."""
+
 SHORT_SECONDS = 1.0
 """A stream that brings nothing and ends sooner is a failure, though its status was 200."""
 
 FRUITLESS_STREAMS = 2
 """So many of those in a row, and the position is not to be trusted."""
-
-COMPLAINT_SECONDS = 60.0
-"""How often a persisting fault is logged."""
 
 
 class Sink(Protocol):
@@ -111,7 +113,7 @@ class Reflector:
         self._position = ""
         self._failures = 0
         self._heard_at = clock.monotonic()
-        self._complained_at: float | None = None
+        self._complaints = Complaints(clock)
 
     @property
     def is_unavailable(self) -> bool:
@@ -137,6 +139,36 @@ class Reflector:
             await self._rest()
 
     async def _list(self) -> None:
+        if not self._kube.streams_lists or not await self._list_by_watch():
+            await self._list_by_pages()
+        self._recover()
+
+    async def _list_by_watch(self) -> bool:
+        """Read a streaming list (KEP-3157); tell whether there was one to be had."""
+        try:
+            await self._read_initial_events()
+        except Invalid:  # the server's gate is off
+            self._kube.streams_lists = False
+            return False
+        except Forbidden:  # perhaps we may list, though not watch
+            return False
+        return True
+
+    async def _read_initial_events(self) -> None:
+        seen: set[Key] = set()
+        events = self._kube.watch(self._request(position="", initial=True))
+        async with aclosing(events):
+            async for event in events:
+                metadata = get_object(event.document, "metadata")
+                if event.type != "BOOKMARK":
+                    seen.add(self._sink.put(event.document, listed=True))
+                elif INITIAL_EVENTS_END in get_object(metadata, "annotations"):
+                    self._sink.keep_only(self.scope.namespace, seen)
+                    self._position = get_text(metadata, "resourceVersion")
+                    return
+        raise Unreachable(f"list {self.scope.resource}: the stream ended before the list did")
+
+    async def _list_by_pages(self) -> None:
         scope = self.scope
         seen: set[Key] = set()
         position = ""
@@ -152,7 +184,6 @@ class Reflector:
             raise Unreachable(f"list {scope.resource}: the answer has no resourceVersion")
         self._sink.keep_only(scope.namespace, seen)
         self._position = position
-        self._recover()
 
     async def _follow(self) -> str:
         """Watch, stream after stream; return why a new list is needed."""
@@ -182,17 +213,20 @@ class Reflector:
             await self._rest()
         return "fruitless"
 
-    async def _read_stream(self) -> None:
-        request = WatchRequest(
+    def _request(self, position: str, *, initial: bool = False) -> WatchRequest:
+        return WatchRequest(
             resource=self.scope.resource,
             namespace=self.scope.namespace,
             selector=self.scope.selector,
-            resource_version=self._position,
+            resource_version=position,
             life=timedelta(seconds=random.uniform(*LIFE_SECONDS)),  # noqa: S311 - no secret
             idle=self._idle,
+            initial=initial,
             heard=self._heard,
         )
-        events = self._kube.watch(request)
+
+    async def _read_stream(self) -> None:
+        events = self._kube.watch(self._request(self._position))
         async with aclosing(events):
             async for event in events:
                 self._take(event)
@@ -216,7 +250,7 @@ class Reflector:
     def _recover(self) -> None:
         self.error = None
         self.has_synced = True
-        self._complained_at = None
+        self._complaints.end()
         self.settled.set()
 
     def _complain(self, error: KubeError) -> None:
@@ -224,9 +258,7 @@ class Reflector:
         self.error = error
         if self.is_unavailable:
             self.settled.set()
-        now = self._clock.monotonic()
-        if self._complained_at is None or now - self._complained_at >= COMPLAINT_SECONDS:
-            self._complained_at = now
+        if self._complaints.is_due():
             log.warning(
                 "the cache of a kind is not being updated; what needs it waits",
                 resource=str(self.scope.resource),

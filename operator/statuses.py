@@ -23,6 +23,10 @@ PATIENCE = timedelta(seconds=30)
 """As for expectations: a cache that is further behind will list again anyway."""
 
 
+MANY = 1_000
+"""From so many on, objects that were written and never asked about again are looked for."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Last:
     resource_version: str
@@ -36,6 +40,7 @@ class StatusWriter:
         self._kube = kube
         self._clock = clock
         self._last: dict[str, _Last] = {}  # by the object's UID
+        self._sweep_at = MANY
 
     async def write(
         self,
@@ -82,13 +87,10 @@ class StatusWriter:
 
     def _remember(self, view: View, resource_version: str) -> None:
         now = self._clock.monotonic()
-        if len(self._last) > _MANY:
+        if len(self._last) >= self._sweep_at:
             self._last = {uid: last for uid, last in self._last.items() if last.expiry > now}
+            self._sweep_at = max(MANY, 2 * len(self._last))
         self._last[view.uid] = _Last(resource_version, now + PATIENCE.total_seconds())
-
-
-_MANY = 1_000
-"""Objects that were written and never asked about again (deleted) are forgotten beyond this."""
 
 
 def status_changes(current: JsonObject, desired: JsonObject) -> JsonObject:

@@ -5,11 +5,11 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+
 from ray_operator.operator.clock import SystemClock
 from ray_operator.operator.keys import Key
 from ray_operator.operator.kube import Kube, KubeOptions
 from ray_operator.operator.resources import NAMESPACES
-
 from support.control_plane import ControlPlane, running_control_plane
 
 
@@ -26,6 +26,7 @@ def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlP
 async def kube(control_plane: ControlPlane) -> AsyncIterator[Kube]:
     """An administrator's client in the test's event loop."""
     kube = await Kube.connect(KubeOptions(kubeconfig=control_plane.kubeconfig), SystemClock())
+    await kube.check_version()
     yield kube
     await kube.close()
 

@@ -24,6 +24,7 @@ from support.api_server import (
     hung_up,
     listing,
     refusal,
+    reply,
     stream,
 )
 from support.fake_clock import FakeClock, settle
@@ -404,6 +405,66 @@ async def test_a_missing_permission_settles_and_is_asked_for_again(world: World)
     world.server.on("WATCH", PATH, quiet())
     await world.until(lambda: world.informer.has_synced)
     assert not world.informer.is_unavailable
+
+
+@asynccontextmanager
+async def streaming(server: ApiServer, clock: FakeClock) -> AsyncIterator[World]:
+    """Run an informer on a server that offers streaming lists."""
+    server.on("GET", "/version", reply({"minor": "34", "gitVersion": "v1.34.4"}))
+    async with server.connected(clock) as kube:
+        assert await kube.check_version() == "v1.34.4"
+        informer = Informer(kube, PODS, project, clock=clock)
+        told: list[str] = []
+        informer.on_change(lambda old, new: told.append(describe(old, new)))
+        async with running(informer):
+            yield World(server, clock, informer, told)
+
+
+END = event(
+    "BOOKMARK",
+    {"metadata": {"resourceVersion": "50", "annotations": {"k8s.io/initial-events-end": "true"}}},
+)
+
+
+async def test_a_streaming_list_is_complete_when_the_server_says_so(
+    server: ApiServer, clock: FakeClock
+) -> None:
+    first = stream(event("ADDED", a_pod("a")), event("ADDED", a_pod("b")), END, then="hang")
+    again = stream(event("ADDED", a_pod("b")), END, then="hang")
+    server.on("WATCH", PATH, first, refusal(410), again, quiet())
+    async with streaming(server, clock) as world:
+        await world.until(lambda: server.count("WATCH") == 4)
+
+        assert world.informer.has_synced
+        assert world.told == ["added a", "added b", "deleted a"]
+    watches = [r.query for r in server.requests if r.method == "WATCH"]
+    assert watches[0]["sendInitialEvents"] == "true"
+    assert "resourceVersion" not in watches[0]
+    assert watches[1]["resourceVersion"] == "50"
+    assert "sendInitialEvents" not in watches[1]
+
+
+async def test_a_streaming_list_that_is_cut_off_deletes_nothing(
+    server: ApiServer, clock: FakeClock
+) -> None:
+    whole = stream(event("ADDED", a_pod("a")), event("ADDED", a_pod("b")), END, then="hang")
+    cut = stream(event("ADDED", a_pod("a")), then="cut")
+    server.on("WATCH", PATH, whole, refusal(410), cut, whole, quiet())
+    async with streaming(server, clock) as world:
+        await world.until(lambda: server.count("WATCH") == 5)
+
+        assert world.told == ["added a", "added b"]
+
+
+async def test_a_server_that_refuses_streaming_lists_is_asked_for_pages(
+    server: ApiServer, clock: FakeClock
+) -> None:
+    server.on("WATCH", PATH, refusal(422, "Invalid", "sendInitialEvents is forbidden"), quiet())
+    server.on("GET", PATH, listing(a_pod("a")))
+    async with streaming(server, clock) as world:
+        await world.until(lambda: server.count("WATCH") == 2)
+
+        assert world.cached == {"a": "1"}
 
 
 async def test_every_namespace_has_a_list_of_its_own(server: ApiServer, clock: FakeClock) -> None:
