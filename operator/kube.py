@@ -49,14 +49,12 @@ from ray_operator.operator.documents import (
 from ray_operator.operator.errors import (
     Fenced,
     KubeError,
-    NotFound,
     SettingsError,
-    Unauthorized,
     Unreachable,
 )
 from ray_operator.operator.keys import Key
 from ray_operator.operator.limiter import Limiter
-from ray_operator.operator.resources import SUBJECT_REVIEWS, Resource
+from ray_operator.operator.resources import Resource
 from ray_operator.operator.retries import repeat
 from ray_operator.operator.wire import (
     Call,
@@ -86,9 +84,6 @@ TOKEN_LIFE = timedelta(seconds=60)
 """How long a ServiceAccount token is used before its file is read again (the kubelet replaces it
 at 80 % of its life, at least 10 minutes before its end)."""
 
-STREAMS_LISTS_SINCE = 34
-"""Kubernetes 1.34 has the gate WatchList on by default; older servers ignore or refuse the wish."""
-
 _HEADERS: Mapping[str, str] = {
     "Accept": "application/json",
     # Decompressing costs more than it saves between two machines of one cluster.
@@ -115,7 +110,7 @@ class Kube:
         self._limiter = limiter
         self._clock = clock
         self.streams_lists = False
-        """Whether informers may ask for streaming lists; see `check_version`."""
+        """Whether informers may ask for streaming lists; see `introduction.py`."""
         self._may_write: Callable[[], bool] = lambda: True
         transport = _Transport(credentials.configuration)
         self._short = transport.open_session(CONNECTIONS, self._fence_trace())
@@ -299,40 +294,9 @@ class Kube:
                 answer = await read_bounded(response)
                 return RawAnswer(response.status, answer, response.content_type)
 
-    async def check_access(self) -> str:
-        """Make sure that requests are authenticated; return as whom ("" if the server can't say).
-
-        Releases of the official client have gone out that sent no Authorization header at all.
-
-        Raises:
-            Unauthorized: there are no credentials, or they are refused.
-            Unreachable: there is no API server.
-        """
-        if not await self._credentials.are_present():
-            raise Unauthorized(
-                "there is neither a token nor a client certificate to show to the API server"
-            )
-        try:
-            review = await self.create(
-                SUBJECT_REVIEWS,
-                {"apiVersion": SUBJECT_REVIEWS.api_version, "kind": SUBJECT_REVIEWS.kind},
-                repeatable=True,
-            )
-        except NotFound:  # Kubernetes before 1.27 lacks it
-            await self.get_path("/api")
-            return ""
-        return get_text(get_object(review.document, "status", "userInfo"), "username")
-
-    async def check_version(self) -> str:
-        """Learn what the server can do; return its version.
-
-        Raises:
-            KubeError: the server does not tell.
-        """
-        version = await self.get_path("/version")
-        minor = get_text(version, "minor").rstrip("+")
-        self.streams_lists = minor.isdecimal() and int(minor) >= STREAMS_LISTS_SINCE
-        return get_text(version, "gitVersion")
+    async def has_credentials(self) -> bool:
+        """Tell whether there is a token or a client certificate to show to the API server."""
+        return await self._credentials.are_present()
 
     # -- how a request is sent
 

@@ -13,6 +13,7 @@ from ray_operator.operator.clock import Clock
 from ray_operator.operator.election import Election
 from ray_operator.operator.endpoints import Endpoints
 from ray_operator.operator.errors import KubeError
+from ray_operator.operator.introduction import check_access, check_version
 from ray_operator.operator.kube import Kube, KubeOptions
 from ray_operator.operator.logs import Logger
 from ray_operator.operator.manager import FINISH, Manager
@@ -62,9 +63,9 @@ async def live(settings: Settings, clock: Clock, purpose: Purpose, stop: asyncio
 
 async def _introduce(kube: Kube) -> None:
     """Say who asks whom, or fail with a clear word."""
-    user = await kube.check_access()
+    user = await check_access(kube)
     try:
-        version = await kube.check_version()
+        version = await check_version(kube)
     except KubeError as error:  # some providers keep it to themselves
         version = f"unknown ({error})"
     log.info("connected to the API server", user=user, version=version)

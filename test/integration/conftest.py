@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from ray_operator.operator.clock import SystemClock
+from ray_operator.operator.introduction import check_version
 from ray_operator.operator.keys import Key
 from ray_operator.operator.kube import Kube, KubeOptions
 from ray_operator.operator.resources import NAMESPACES
@@ -26,7 +27,7 @@ def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlP
 async def kube(control_plane: ControlPlane) -> AsyncIterator[Kube]:
     """An administrator's client in the test's event loop."""
     kube = await Kube.connect(KubeOptions(kubeconfig=control_plane.kubeconfig), SystemClock())
-    await kube.check_version()
+    await check_version(kube)
     yield kube
     await kube.close()
 

@@ -22,6 +22,7 @@ from ray_operator.operator.events import EventWriter
 from ray_operator.operator.executor import Executor
 from ray_operator.operator.expectations import Expectations, Sight
 from ray_operator.operator.informer import Informer
+from ray_operator.operator.introduction import check_access
 from ray_operator.operator.keys import Key, ObjectRef
 from ray_operator.operator.kube import Kube, KubeOptions
 from ray_operator.operator.leader import LEASE_NAME, Elector, Leadership, Terms
@@ -361,7 +362,7 @@ async def test_the_self_test_knows_a_service_account(
     control_plane: ControlPlane, kube: Kube, namespace: str
 ) -> None:
     async with account(control_plane, kube, namespace, verbs=["get"]) as limited:
-        assert await limited.check_access() == f"system:serviceaccount:{namespace}:limited"
+        assert await check_access(limited) == f"system:serviceaccount:{namespace}:limited"
 
 
 # -- somebody with few rights

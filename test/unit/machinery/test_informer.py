@@ -11,6 +11,7 @@ import pytest
 from ray_operator.operator.documents import JsonObject, encode, get_object, get_text
 from ray_operator.operator.errors import Forbidden
 from ray_operator.operator.informer import Informer
+from ray_operator.operator.introduction import check_version
 from ray_operator.operator.keys import Key
 from ray_operator.operator.reflector import Reflector, Scope
 from ray_operator.operator.resources import PODS
@@ -412,7 +413,7 @@ async def streaming(server: ApiServer, clock: FakeClock) -> AsyncIterator[World]
     """Run an informer on a server that offers streaming lists."""
     server.on("GET", "/version", reply({"minor": "34", "gitVersion": "v1.34.4"}))
     async with server.connected(clock) as kube:
-        assert await kube.check_version() == "v1.34.4"
+        assert await check_version(kube) == "v1.34.4"
         informer = Informer(kube, PODS, project, clock=clock)
         told: list[str] = []
         informer.on_change(lambda old, new: told.append(describe(old, new)))

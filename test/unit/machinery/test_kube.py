@@ -25,6 +25,7 @@ from ray_operator.operator.errors import (
     Unreachable,
     is_outcome_unknown,
 )
+from ray_operator.operator.introduction import check_access
 from ray_operator.operator.keys import Key
 from ray_operator.operator.kube import Kube, KubeOptions
 from ray_operator.operator.resources import PODS
@@ -361,7 +362,7 @@ async def test_the_rate_limit_spaces_requests_out(server: ApiServer, clock: Fake
 async def test_the_self_test_tells_who_we_are(server: ApiServer, kube: Kube) -> None:
     server.on("POST", REVIEW, reply({"status": {"userInfo": {"username": "me"}}}))
 
-    assert await kube.check_access() == "me"
+    assert await check_access(kube) == "me"
 
 
 async def test_the_self_test_does_without_a_review_on_old_servers(
@@ -369,7 +370,7 @@ async def test_the_self_test_does_without_a_review_on_old_servers(
 ) -> None:
     server.on("GET", "/api", reply({}))
 
-    assert await kube.check_access() == ""
+    assert await check_access(kube) == ""
 
 
 async def test_the_self_test_refuses_to_go_without_credentials(
@@ -379,7 +380,7 @@ async def test_the_self_test_refuses_to_go_without_credentials(
     kube = await Kube.connect(KubeOptions(kubeconfig=kubeconfig), SystemClock())
 
     with pytest.raises(Unauthorized, match="neither a token nor a client certificate"):
-        await kube.check_access()
+        await check_access(kube)
 
     assert server.requests == []
     await kube.close()
