@@ -62,7 +62,11 @@ def wants_head_budget(cluster: Cluster, options: BuildOptions) -> bool:
 
 
 def head_budget(cluster: Cluster) -> JsonObject:
-    """Return the PodDisruptionBudget of the head."""
+    """Return the PodDisruptionBudget of the head: its one pod may not be evicted.
+
+    Said as `minAvailable: 1`. `maxUnavailable: 0` means the same, but Kubernetes works it out from
+    the owner's scale subresource, which a RayCluster has not: it would warn every few minutes.
+    """
     return {
         "apiVersion": "policy/v1",
         "kind": "PodDisruptionBudget",
@@ -77,7 +81,7 @@ def head_budget(cluster: Cluster) -> JsonObject:
             },
         },
         "spec": {
-            "maxUnavailable": 0,
+            "minAvailable": 1,
             "selector": {
                 "matchLabels": {
                     labels.CLUSTER: cluster.name,
