@@ -24,7 +24,7 @@ def address_of(cluster: ClusterSeen) -> ClusterAddress | None:
         uid=cluster.uid,
         head=_pod_address(head),
         head_uid=head.uid,
-        head_restarts=restarts_of(head),
+        head_restarts=cluster.head_restarts,
         is_head_ready=head.is_ready,
         dashboard_port=port_number(ports, DASHBOARD),
         agent_port=port_number(ports, DASHBOARD_AGENT),
@@ -32,12 +32,6 @@ def address_of(cluster: ClusterSeen) -> ClusterAddress | None:
         metrics_port=port_number(ports, METRICS),
         pods=tuple(_pod_address(pod) for pod in cluster.live_pods if pod.ip),
     )
-
-
-def restarts_of(head: PodView) -> int:
-    """Return how often the Ray container of a head was started anew."""
-    state = head.ray_state
-    return state.restarts if state is not None else 0
 
 
 def pace_of(cluster: ClusterSeen, seen: Observed) -> Pace:

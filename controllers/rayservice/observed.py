@@ -73,6 +73,12 @@ class ClusterSeen:
         return next((pod for pod in self.live_pods if pod.is_head), None)
 
     @property
+    def head_restarts(self) -> int:
+        """How often the Ray container of the head was started anew."""
+        state = self.head.ray_state if self.head else None
+        return state.restarts if state is not None else 0
+
+    @property
     def is_head_ready(self) -> bool:
         """Whether Ray can be told something."""
         head = self.head

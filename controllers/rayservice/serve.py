@@ -89,47 +89,49 @@ def submit(cluster: ClusterSeen, config: JsonObject | None, now: datetime) -> It
         return
     if (retry_at := next_try(cluster)) is not None and now < retry_at:
         return
-    if why := _why_submit(cluster, config, now):
+    if why := _why_submit(cluster, config):
         yield Submit(cluster.ref, config, cluster.assigned_hash, why)
-    elif changed := _changed_applications(cluster, config, now):
+    elif changed := _changed_applications(cluster, config):
         why = f"somebody changed {', '.join(changed)} in Ray of RayCluster {cluster.name}"
         note = Note("Normal", "ServeConfigDrift", "Update", f"{why}; the spec is applied again")
         yield Submit(cluster.ref, config, cluster.assigned_hash, why, note)
 
 
 def next_try(cluster: ClusterSeen) -> datetime | None:
-    """Return when a config that Ray did not take may be sent again; None: at once."""
+    """Return before when nothing is sent to the head that there is; None: at once."""
     outcome, head = cluster.ray.outcome, cluster.head
-    if outcome is None or head is None:
+    if head is None:
         return None
-    if (outcome.config_hash, outcome.head_uid) != (cluster.assigned_hash, head.uid):
-        return None
+    is_current = outcome is not None and (
+        (outcome.config_hash, outcome.head_uid) == (cluster.assigned_hash, head.uid)
+    )
     match outcome:
-        case Refused(at=at):
+        case Refused(at=at) if is_current:
             return at + RETRY_REFUSED
-        case Unanswered(retry_at=retry_at):
+        case Unanswered(retry_at=retry_at) if is_current:
             return retry_at
-        case Accepted():
-            return None
+        case _:
+            return _after_acceptance(cluster, head.uid)
 
 
-def _why_submit(cluster: ClusterSeen, config: JsonObject, now: datetime) -> str:
+def _after_acceptance(cluster: ClusterSeen, head_uid: str) -> datetime | None:
+    submitted = cluster.submitted
+    if submitted is None or submitted.config_hash != cluster.assigned_hash:
+        return None
+    is_of_head = submitted.is_of(head_uid, cluster.head_restarts)
+    return submitted.time + RETRY_MISSING if is_of_head else None
+
+
+def _why_submit(cluster: ClusterSeen, config: JsonObject) -> str:
     submitted = cluster.submitted
     if submitted is None or submitted.config_hash != cluster.assigned_hash:
         return "it is new to the cluster"
     missing = missing_applications(cluster, config)
-    if missing and now - submitted.time >= RETRY_MISSING:
-        return f"Ray lacks {', '.join(missing)}"
-    return ""
+    return f"Ray lacks {', '.join(missing)}" if missing else ""
 
 
-def _changed_applications(
-    cluster: ClusterSeen, config: JsonObject, now: datetime
-) -> tuple[str, ...]:
+def _changed_applications(cluster: ClusterSeen, config: JsonObject) -> tuple[str, ...]:
     """Return the applications that Ray runs with another config than they were given."""
-    submitted = cluster.submitted
-    if submitted is None or now - submitted.time < RETRY_MISSING:
-        return ()
     wanted = applications_of(config)
     return tuple(name for name in wanted if _is_changed(cluster, name, wanted[name]))
 

@@ -48,13 +48,15 @@ class FakeHead:
 class FakeRays:
     """What all fake Rays do; the fields are the script.
 
-    `node_ips` tells which nodes the Ray of a head pod has.  `broken` maps import paths to the
+    `node_ips` tells which nodes the Ray of a head pod has, `life_of` the UID of a pod: another one
+    of the same name knows nothing.  `broken` maps import paths to the
     message with which their deployment fails; `rejects` is the text of a 400 to every PUT, "" for
     none.
     `deploying_looks` is how many reports say DEPLOYING before they say RUNNING.
     """
 
     node_ips: Callable[[str, str], Iterable[str]] = lambda _namespace, _head: ()
+    life_of: Callable[[str, str], str] = lambda _namespace, _head: ""
     broken: dict[str, str] = field(default_factory=dict)
     rejects: str = ""
     deploying_looks: int = 1
@@ -63,7 +65,7 @@ class FakeRays:
     serve_api_port: int = DASHBOARD
     statuses: dict[str, str] = field(default_factory=dict)
     proxy_status: dict[str, str] = field(default_factory=dict)
-    heads: dict[tuple[str, str], FakeHead] = field(default_factory=dict)
+    heads: dict[tuple[str, str, str], FakeHead] = field(default_factory=dict)
     requests: list[tuple[str, str, int, str]] = field(default_factory=list)
     headers: list[Mapping[str, str]] = field(default_factory=list)
     base: str = ""
@@ -82,13 +84,13 @@ class FakeRays:
 
     def head(self, namespace: str, pod: str) -> FakeHead:
         """Return the Serve of one head pod."""
-        return self.heads.setdefault((namespace, pod), FakeHead())
+        return self.heads.setdefault((namespace, pod, self.life_of(namespace, pod)), FakeHead())
 
     def received(self, cluster: str) -> list[JsonObject]:
         """Return every config that a head of a cluster was sent, oldest first."""
         return [
             config
-            for (_, pod), head in self.heads.items()
+            for (_, pod, _), head in self.heads.items()
             if pod.startswith(cluster)
             for config in head.received
         ]

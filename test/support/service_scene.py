@@ -179,6 +179,11 @@ class ServiceScene:
             await transport.close()
             await kube.close()
 
+    def life_of(self, namespace: str, pod: str) -> str:
+        """Return the UID of a pod; "" if there is none."""
+        found = self.kubelet.pods.store.get(Key(namespace, pod))
+        return found.uid if found is not None else ""
+
     def node_ips(self, _namespace: str, head: str) -> Iterable[str]:
         """Return the addresses of all pods of a head's cluster."""
         pods = self.kubelet.pods.store.values()
@@ -239,4 +244,5 @@ async def a_service_scene(
     async with FakeRays().serving() as rays, a_kubelet(kube, namespace) as kubelet:
         scene = ServiceScene(plane, kube, namespace, kubelet, rays)
         rays.node_ips = scene.node_ips
+        rays.life_of = scene.life_of
         yield scene
