@@ -17,6 +17,7 @@ from ray_operator.operator.errors import (
     Conflict,
     Fenced,
     InvalidSpecError,
+    NamespaceEnding,
     RayOperatorError,
 )
 from ray_operator.operator.keys import Key
@@ -36,6 +37,11 @@ _RESULTS = {
     "error": "error",
 }
 """How a reconcile ends, in our words and in controller-runtime's."""
+
+
+_OVERTAKEN = (Conflict, Fenced, NamespaceEnding)
+"""Someone else was faster, or leads now, or the object is about to go: no fault of anybody's, and
+the caches will tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,9 +161,8 @@ class Controller:
             return "invalid"
         retry_in = self.queue.add_rate_limited(key).total_seconds()
         causes = _causes(error)
-        if all(isinstance(cause, Conflict | Fenced) for cause in causes):
-            # Someone else was faster, or leads now: no fault, and the cache will tell.
-            log.debug("reconcile met a newer object", error=str(error))
+        if all(isinstance(cause, _OVERTAKEN) for cause in causes):
+            log.debug("reconcile was overtaken by events", error=str(error))
             return "conflict"
         expected = all(isinstance(cause, RayOperatorError) for cause in causes)
         text = "; ".join(_describe(cause) for cause in causes)

@@ -5,6 +5,7 @@
     │   ├── Invalid            400, 422   the request is wrong; sending it again won't help
     │   ├── Unauthorized       401        even after the token was read again
     │   ├── Forbidden          403        a permission is missing (RBAC, quota, admission)
+    │   │   └── NamespaceEnding               … because the namespace is being deleted
     │   ├── NotFound           404        no such object, or no such API
     │   ├── Conflict           409        the object changed meanwhile
     │   ├── AlreadyExists      409        the name is taken
@@ -65,6 +66,10 @@ class Unauthorized(KubeError):
 
 class Forbidden(KubeError):
     """403: RBAC lacks a verb or resource, a quota is used up, or admission said no."""
+
+
+class NamespaceEnding(Forbidden):
+    """403: nothing is created any more, because the namespace is being deleted."""
 
 
 class NotFound(KubeError):
@@ -137,6 +142,7 @@ _BY_REASON: Mapping[str, type[KubeError]] = {
     "AlreadyExists": AlreadyExists,
     "Expired": Gone,
     "Gone": Gone,
+    "NamespaceTerminating": NamespaceEnding,
 }
 _BY_STATUS: Mapping[int, type[KubeError]] = {
     400: Invalid,
@@ -151,8 +157,9 @@ _BY_STATUS: Mapping[int, type[KubeError]] = {
 _SERVER_SIDE = 500
 
 
-def kube_error_class(status: int, reason: str = "") -> type[KubeError]:
-    """Return the class for an HTTP status and a Status object's reason (the reason wins)."""
-    if found := _BY_REASON.get(reason) or _BY_STATUS.get(status):
+def kube_error_class(status: int, *reasons: str) -> type[KubeError]:
+    """Return the class for an HTTP status and the reasons of a Status object (a reason wins)."""
+    named = (_BY_REASON[reason] for reason in reasons if reason in _BY_REASON)
+    if found := next(named, None) or _BY_STATUS.get(status):
         return found
     return ServerError if status >= _SERVER_SIDE else KubeError

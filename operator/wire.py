@@ -22,6 +22,7 @@ from ray_operator.operator.documents import (
     decode,
     get_int,
     get_object,
+    get_objects,
     get_text,
 )
 from ray_operator.operator.errors import KubeError, NotSent, Unreachable, kube_error_class
@@ -176,7 +177,8 @@ def _error(
     message = get_text(status, "message") or reason or f"HTTP status {code}"
     if retry_after is None:
         retry_after = get_int(get_object(status, "details"), "retryAfterSeconds") or None
-    return kube_error_class(code, reason)(
+    causes = get_objects(get_object(status, "details"), "causes")
+    return kube_error_class(code, reason, *(get_text(cause, "reason") for cause in causes))(
         f"{call.verb} {call.resource}: {message}",
         status=code,
         reason=reason,

@@ -7,7 +7,13 @@ from datetime import timedelta
 import pytest
 
 from ray_operator.operator.controller import Controller, Result
-from ray_operator.operator.errors import Conflict, Fenced, InvalidSpecError, ServerError
+from ray_operator.operator.errors import (
+    Conflict,
+    Fenced,
+    InvalidSpecError,
+    NamespaceEnding,
+    ServerError,
+)
 from ray_operator.operator.keys import Key
 from ray_operator.operator.workqueue import WorkQueue
 from support.fake_clock import FakeClock, settle
@@ -91,6 +97,7 @@ async def test_a_key_is_looked_at_again_when_the_reconciler_says_so(clock: FakeC
             "that is a bug": ZeroDivisionError("oops"),
             "that means a newer object": Conflict("changed"),
             "that means a lost lead": Fenced("no"),
+            "that means the end of the namespace": NamespaceEnding("no"),
         }.items()
     ],
 )

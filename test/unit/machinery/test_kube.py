@@ -8,6 +8,7 @@ import pytest
 from aiohttp import web
 
 from ray_operator.operator.clock import SystemClock
+from ray_operator.operator.documents import JsonValue
 from ray_operator.operator.errors import (
     AlreadyExists,
     Conflict,
@@ -16,6 +17,7 @@ from ray_operator.operator.errors import (
     Gone,
     Invalid,
     KubeError,
+    NamespaceEnding,
     NotFound,
     NotSent,
     ServerError,
@@ -34,6 +36,7 @@ from support.api_server import (
     TOKEN,
     ApiServer,
     a_pod,
+    a_status,
     hung_up,
     listing,
     refusal,
@@ -109,6 +112,17 @@ async def test_refusals_are_told_apart_by_class(
 
     assert type(caught.value) is case.want
     assert server.count("POST") == 1
+
+
+async def test_a_namespace_that_is_being_deleted_is_told_from_a_missing_permission(
+    server: ApiServer, kube: Kube
+) -> None:
+    causes: list[JsonValue] = [{"reason": "NamespaceTerminating", "field": "metadata.namespace"}]
+    status = {**a_status(403, "Forbidden", "because"), "details": {"causes": causes}}
+    server.on("POST", PATHS, reply(status, 403))
+
+    with pytest.raises(NamespaceEnding):
+        await kube.create(PODS, a_pod("a"))
 
 
 async def test_what_may_be_asked_twice_is_asked_again_when_the_server_stumbles(
