@@ -31,8 +31,8 @@ _PROGRESS_FIELDS = frozenset(
     {"availableWorkerReplicas", "readyWorkerReplicas", "reason", "head", "endpoints"}
 )
 _PROGRESS_CONDITIONS = frozenset({"HeadPodReady", "WorkersReady", "Ready"})
-_SOON = timedelta(seconds=2)
-_SOMETIME = timedelta(seconds=5)
+_SOON = timedelta(seconds=4)
+_SOMETIME = timedelta(seconds=8)
 """Pods of one cluster come up within moments of each other.  Writing each step of that would cost
 more requests than the pods themselves; causes must show within 10 s (raycluster.md 9.4)."""
 

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
+from ipaddress import IPv4Address
 from itertools import count
 
 from ray_operator.controllers.kinds import RAYCLUSTERS, RAYSERVICES
@@ -28,6 +29,7 @@ from ray_operator.operator.documents import (
     get_text,
     get_texts,
 )
+from ray_operator.operator.errors import Unreachable
 from ray_operator.operator.informer import Informer
 from ray_operator.operator.keys import Key
 from ray_operator.operator.kube import Kube
@@ -35,7 +37,12 @@ from ray_operator.operator.resources import ENDPOINTSLICES, PODS, SERVICES, Reso
 
 NODE = "node-1"
 _TIMEOUT = timedelta(seconds=30)
-_OK = 300
+_MOST_AT_ONCE = 16
+_TRY_AGAIN = frozenset({429, 500, 503, 504})
+"""A loaded API server sheds requests; a pod must not stay Pending for that."""
+_PAUSE_SECONDS = 0.2
+_OK, _GONE = 300, 404
+_POD_NETWORK = IPv4Address("10.1.0.0")
 _MERGE = "application/merge-patch+json"
 
 
@@ -97,6 +104,8 @@ class Kubelet:
         self._handled: set[str] = set()
         self._endpoints: dict[Key, JsonObject] = {}
         self._dirty = asyncio.Event()
+        # Without a bound, hundreds of pods mean as many connections, and time-outs.
+        self._hands = asyncio.Semaphore(_MOST_AT_ONCE)
         self._work: asyncio.Queue[Coroutine[None, None, None]] = asyncio.Queue()
         self.pods = self._watch(PODS)
         self.services = self._watch(SERVICES)
@@ -164,8 +173,9 @@ class Kubelet:
             return
         if fate is not Fate.UNSCHEDULABLE and not get_text(pod.document, "nodeName"):
             await self._bind(pod)
-        status = _status(pod.document, fate, f"10.1.0.{next(self._addresses)}")
-        await self._ask("PATCH", PODS.path(*pod.key, "status"), {"status": status})
+        status = _status(pod.document, fate, str(_POD_NETWORK + next(self._addresses)))
+        answer = await self._ask("PATCH", PODS.path(*pod.key, "status"), {"status": status})
+        assert answer < _OK or answer == _GONE, f"status of {pod.key.name}: HTTP {answer}"
 
     async def _bind(self, pod: RawView) -> None:
         target: JsonObject = {"apiVersion": "v1", "kind": "Node", "name": NODE}
@@ -203,14 +213,20 @@ class Kubelet:
         self._endpoints[name] = wanted
 
     async def _ask(self, method: str, path: str, body: JsonObject | None) -> int:
-        answer = await self._kube.raw(
-            method,
-            path,
-            body=None if body is None else encode(body),
-            timeout=_TIMEOUT,
-            content_type=_MERGE if method == "PATCH" else "application/json",
-        )
-        return answer.status
+        """Send until the API server has judged; return the HTTP status."""
+        while True:
+            with contextlib.suppress(Unreachable):
+                async with self._hands:
+                    answer = await self._kube.raw(
+                        method,
+                        path,
+                        body=None if body is None else encode(body),
+                        timeout=_TIMEOUT,
+                        content_type=_MERGE if method == "PATCH" else "application/json",
+                    )
+                if answer.status not in _TRY_AGAIN:
+                    return answer.status
+            await asyncio.sleep(_PAUSE_SECONDS)
 
 
 @contextlib.asynccontextmanager

@@ -175,7 +175,7 @@ DUE = {
     "a worker has come": (
         (head_pod(), worker()),
         {"availableWorkerReplicas": 0, "readyWorkerReplicas": 0},
-        timedelta(seconds=5),
+        timedelta(seconds=8),
     ),
     "the state has changed": ((head_pod(), worker()), {"state": None}, timedelta(0)),
     "a worker has gone": ((head_pod(),), {}, timedelta(0)),
@@ -193,6 +193,6 @@ def test_progress_can_wait_and_turns_cannot(
 
 def test_progress_is_told_in_the_end() -> None:
     current: JsonObject = {**up(), "readyWorkerReplicas": 0}
-    later = NOW + timedelta(seconds=6)
+    later = NOW + timedelta(seconds=9)
     observed = an_observation(DEMO, [head_pod(), worker()], status=current)
     assert due(current, next_status(observed, Facts(), later), later) == timedelta(0)
