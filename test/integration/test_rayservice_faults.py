@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
 from ray_operator.api import conditions as c
-from ray_operator.controllers.kinds import RAYCLUSTERS
+from ray_operator.controllers.kinds import RAYCLUSTERS, RAYSERVICES
 from ray_operator.operator.documents import JsonObject, get_object, get_text, get_texts
 from ray_operator.operator.keys import Key
 from ray_operator.operator.kube import Kube
@@ -146,3 +147,36 @@ async def test_a_cluster_that_somebody_deletes_is_replaced(scene: ServiceScene) 
         after = await scene.until(lambda s: running(s) and s.active != before.active)
         assert await scene.clusters() == (after.active,)
         assert await scene.selected(SERVE) == after.active
+
+
+async def test_a_template_that_the_api_server_refuses_is_told_and_mended(
+    scene: ServiceScene,
+) -> None:
+    """Templates of v1alpha1 are open: a wrong type gets in, and is refused in a RayCluster."""
+    old = replace(RAYSERVICES, version="v1alpha1")
+    broken: JsonObject = {"name": "ray-head", "image": "x", "ports": [{"containerPort": "many"}]}
+    document: JsonObject = {
+        "apiVersion": old.api_version,
+        "kind": old.kind,
+        "metadata": {"name": "rayservice-sample", "namespace": scene.namespace},
+        "spec": {
+            "serveConfigV2": "applications: [{name: a, import_path: 'm:app'}]",
+            "rayClusterConfig": {
+                "headGroupSpec": {"template": {"spec": {"containers": [broken]}}},
+            },
+        },
+    }
+    await scene.kube.create(old, document)
+    async with scene.operator():
+        status = await scene.until(
+            lambda s: (
+                "create RayCluster" in s.message(c.UPGRADE_IN_PROGRESS)
+                or s.reason(c.SPEC_VALID) == c.INVALID_SPEC
+            )
+        )
+        told = status.message(c.UPGRADE_IN_PROGRESS) + status.message(c.SPEC_VALID)
+        assert "containerPort" in told
+        mended: JsonObject = {"spec": {"containers": [{"name": "ray-head", "image": "x"}]}}
+        patch: JsonObject = {"spec": {"rayClusterConfig": {"headGroupSpec": {"template": mended}}}}
+        await scene.kube.patch(old, Key(scene.namespace, "rayservice-sample"), patch)
+        await scene.until(lambda s: s.is_running)
