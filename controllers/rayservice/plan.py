@@ -97,12 +97,6 @@ def _plan_running(seen: Observed, now: datetime) -> Plan:
     if is_switching(seen) and is_switched(seen, services):
         return _promotion(seen)
     submissions = [a for c in _named(seen) for a in submit(c, assigned_config(c, seen), now)]
-    times = (
-        *(next_try(cluster) for cluster in _named(seen)),
-        next_clean_up(seen, now),
-        initializing_deadline(seen),
-        next_health_look(seen, now),
-    )
     return Plan(
         State.RUNNING,
         seen.names,
@@ -115,12 +109,23 @@ def _plan_running(seen: Observed, now: datetime) -> Plan:
             *direct(seen, services),
             *clean_up(seen, now),
         ),
-        check_at=min((at for at in times if at is not None and at > now), default=None),
+        check_at=_next_look(seen, now),
         notes=tuple(a.event for a in submissions if isinstance(a, Submit) and a.event),
         waits_for=waits_for,
         drift=decision.reason if isinstance(decision, Drift) else "",
         conflicts=conflicts(seen, services),
     )
+
+
+def _next_look(seen: Observed, now: datetime) -> datetime | None:
+    """Return when time alone changes what is to be done."""
+    times = (
+        *(next_try(cluster) for cluster in _named(seen)),
+        next_clean_up(seen, now),
+        initializing_deadline(seen),
+        next_health_look(seen, now),
+    )
+    return min((at for at in times if at is not None and at > now), default=None)
 
 
 def _turn(seen: Observed, decision: Decision) -> Plan | None:

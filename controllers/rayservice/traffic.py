@@ -83,40 +83,40 @@ def wanted_services(seen: Observed, target: ClusterSeen) -> tuple[Wanted, ...]:
     """
     if not isinstance(seen.desired, Desired):
         return ()
-    own = {
-        labels.ORIGINATED_FROM_NAME: seen.name,
-        labels.ORIGINATED_FROM_CRD: RAY_SERVICE.name,
-    }
-    serve = serve_service(
+    heads = [names.head_service(seen.name)]
+    if seen.options.head_alias_service:
+        heads.append(names.head_alias_service(seen.name))
+    return (_serve_service(seen, target), *(_head_service(seen, target, name) for name in heads))
+
+
+def _serve_service(seen: Observed, target: ClusterSeen) -> Wanted:
+    own = {**_origin(seen), labels.SERVE: f"{seen.name}-serve"}
+    manifest = serve_service(
         target.cluster,
-        ServiceIdentity(
-            names.serve_service(seen.name), {**own, labels.SERVE: f"{seen.name}-serve"}
-        ),
+        ServiceIdentity(names.serve_service(seen.name), own),
         {labels.CLUSTER: target.name, labels.SERVE: labels.TRUE},
         _template(seen),
     )
-    head_labels = {
-        **own,
+    return Wanted(manifest, SERVE_SERVICE)
+
+
+def _head_service(seen: Observed, target: ClusterSeen, name: str) -> Wanted:
+    own = {
+        **_origin(seen),
         labels.NODE_TYPE: labels.HEAD,
         labels.IDENTIFIER: names.head_identifier(seen.name),
         labels.APP_NAME: labels.APP_NAME_VALUE,
         labels.CREATED_BY: labels.CREATED_BY_VALUE,
     }
-    heads = [names.head_service(seen.name)]
-    if seen.options.head_alias_service:
-        heads.append(names.head_alias_service(seen.name))
-    return (
-        Wanted(serve, SERVE_SERVICE),
-        *(
-            Wanted(
-                head_service(
-                    target.cluster, seen.options.build, ServiceIdentity(name, head_labels)
-                ),
-                HEAD_SERVICES,
-            )
-            for name in heads
-        ),
-    )
+    manifest = head_service(target.cluster, seen.options.build, ServiceIdentity(name, own))
+    return Wanted(manifest, HEAD_SERVICES)
+
+
+def _origin(seen: Observed) -> dict[str, str]:
+    return {
+        labels.ORIGINATED_FROM_NAME: seen.name,
+        labels.ORIGINATED_FROM_CRD: RAY_SERVICE.name,
+    }
 
 
 def finish(seen: Observed) -> Iterator[PatchService]:
