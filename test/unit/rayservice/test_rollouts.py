@@ -6,7 +6,14 @@ import pytest
 
 from ray_operator.api import conditions as c
 from ray_operator.controllers.rayservice.desired import Options
-from ray_operator.operator.documents import get_object, get_objects, get_text, get_texts
+from ray_operator.operator.documents import (
+    JsonObject,
+    JsonValue,
+    get_object,
+    get_objects,
+    get_text,
+    get_texts,
+)
 from support.rayservice_world import (
     FRUIT,
     World,
@@ -497,3 +504,37 @@ def test_requests_in_flight_keep_the_old_cluster_but_not_for_ever() -> None:
     switched = world.now
     world.settle(lambda w: old not in w.clusters, turns=minutes(4))
     assert 118 <= (world.now - switched).total_seconds() <= 126
+
+
+# --- manifests of the first releases --------------------------------------------------------------
+def a_legacy_spec() -> dict[str, JsonValue]:
+    spec = a_service_spec()
+    del spec["serveConfigV2"]
+    deployment: JsonObject = {"name": "MangoStand", "numReplicas": 1, "userConfig": "price: 3\n"}
+    return {**spec, "serveConfig": {"importPath": FRUIT, "deployments": [deployment]}}
+
+
+def test_a_manifest_of_the_first_release_comes_up_and_shows_its_only_application() -> None:
+    world = a_running_world(spec=a_legacy_spec())
+    active = get_object(world.status, "activeServiceStatus")
+    assert get_object(active, "appStatus")["status"] == "RUNNING"
+    assert list(get_object(active, "applicationStatuses")) == ["default"]
+
+
+def test_a_manifest_of_the_first_release_upgrades_when_its_replicas_change() -> None:
+    world = a_running_world(spec=a_legacy_spec())
+    old = world.active
+    world.edit_cluster(workerGroupSpecs=[a_worker_group(replicas=2)])
+    world.settle(lambda w: bool(w.pending))
+    world.settle(lambda w: running(w) and w.active != old)
+    assert world.status["numServeEndpoints"] == 3
+
+
+def test_the_annotation_decides_whether_replicas_are_a_reason() -> None:
+    world = a_running_world(
+        spec=a_legacy_spec(), annotations={"ray.io/upgrade-on-replica-change": "false"}
+    )
+    old = world.active
+    world.edit_cluster(workerGroupSpecs=[a_worker_group(replicas=2)])
+    world.rest(10)
+    assert world.clusters == (old,)
