@@ -4,7 +4,6 @@ Tests drive it by kubectl alone.  Images that a page or a manifest names exist i
 ours: whatever a tag says, the Ray behind it is the one of hack/images.
 """
 
-import os
 import secrets
 from collections.abc import Generator, Iterator
 
@@ -14,7 +13,6 @@ from support.clients import CurlPod, a_curl_pod
 from support.findings import Findings
 from support.kubectl import Kubectl, KubectlError
 from support.operator_pod import operator_log, wait_for_operator
-from support.waiting import expect, wait_until
 
 FINDINGS = pytest.StashKey[Findings]()
 FAILED_STEP = pytest.StashKey[str]()
@@ -88,30 +86,18 @@ def cluster() -> None:
         pytest.fail(f"no cluster with the operator in it; `make test-e2e` brings one: {error}")
 
 
-@pytest.fixture(scope="session")
-def namespaces(cluster: None) -> Iterator[list[str]]:  # noqa: ARG001 - needed, not used
-    """The namespaces that tests made; at the end of the session all are gone."""
-    made: list[str] = []
-    yield made
-
-    def probe() -> None:
-        left = Kubectl().run("get", "namespaces", "--ignore-not-found", "-o", "name", *made)
-        expect(not left, left)
-
-    if made:
-        wait_until("the namespaces of the tests are gone", probe)
-
-
 @pytest.fixture(scope="module")
-def kube(request: pytest.FixtureRequest, namespaces: list[str]) -> Iterator[Kubectl]:
-    """Give kubectl a namespace of the module's own, which is deleted afterwards."""
+def kube(request: pytest.FixtureRequest, cluster: None) -> Iterator[Kubectl]:  # noqa: ARG001 - needed, not used
+    """Give kubectl a namespace of the module's own.
+
+    Its deletion is asked for at the end and not waited for: Ray's pods take more than a minute to
+    drain, and the next module need not see that.
+    """
     module = request.module.__name__.rpartition(".")[2].removeprefix("test_").replace("_", "-")
     namespace = f"e2e-{module}-{secrets.token_hex(3)}"
     Kubectl().run("create", "namespace", namespace)
-    namespaces.append(namespace)
     yield Kubectl(namespace)
-    if "KEEP" not in os.environ:
-        Kubectl().run("delete", "namespace", namespace, "--wait=false")
+    Kubectl().run("delete", "namespace", namespace, "--wait=false")
 
 
 @pytest.fixture(scope="module")

@@ -73,8 +73,7 @@ def test_text_that_is_no_yaml_is_reported_with_its_line(
     kube: Kubectl, bystander: Stream, findings: Findings
 ) -> None:
     """Issue 3, bad input."""
-    _make(kube, NO_YAML)
-    _wait_for_report(kube, NO_YAML, "serveConfigV2 is no YAML", findings)
+    _report(kube, NO_YAML, "serveConfigV2 is no YAML", findings)
     assert bystander
     assert not _clusters(kube)
 
@@ -83,15 +82,13 @@ def test_the_ellipsis_of_the_page_is_reported_by_its_path(
     kube: Kubectl, findings: Findings
 ) -> None:
     """S2-04."""
-    _make(kube, ELLIPSIS)
-    _wait_for_report(kube, ELLIPSIS, "deployments: ...", findings)
+    _report(kube, ELLIPSIS, "deployments: ...", findings)
     assert not _clusters(kube)
 
 
 def test_an_image_that_does_not_exist_is_reported(kube: Kubectl, findings: Findings) -> None:
     """Issue 3, bad input; R-08."""
-    _make(kube, NO_IMAGE)
-    _wait_for_report(kube, NO_IMAGE, "the image does not exist", findings)
+    _report(kube, NO_IMAGE, "the image does not exist", findings)
 
 
 def test_correcting_the_manifest_is_all_that_a_service_needs_to_come_up(
@@ -99,7 +96,7 @@ def test_correcting_the_manifest_is_all_that_a_service_needs_to_come_up(
 ) -> None:
     """Issue 3, bad input."""
     with findings.timed("manifest corrected -> first 6"):
-        _make(kube, Mistake(GOOD, ()))
+        kube.apply(GOOD.document)
         asker.wait_for(HOST, "/fruit/", FRUIT, "6")
     wait_for_service(kube, "mistaken")
     assert len(_clusters(kube)) == 1
@@ -110,11 +107,10 @@ def test_an_application_that_cannot_be_imported_is_reported_while_the_others_ser
 ) -> None:
     """Issue 3, bad input; S0-04."""
     cluster = active_cluster(kube.get("rayservice", "mistaken"))
-    _make(kube, NO_MODULE)
-    _wait_for_report(kube, NO_MODULE, "the application cannot be imported", findings)
+    _report(kube, NO_MODULE, "the application cannot be imported", findings)
     assert asker.post(HOST, "/calc/", PIZZA) == FIFTEEN
     with findings.timed("import path corrected -> 8"):
-        _make(kube, Mistake(GOOD.replace("price: 3", "price: 4"), ()))
+        kube.apply(GOOD.replace("price: 3", "price: 4").document)
         asker.wait_for(HOST, "/fruit/", FRUIT, "8")
     assert active_cluster(wait_for_service(kube, "mistaken")) == cluster
 
@@ -124,10 +120,9 @@ def test_a_bad_image_leaves_a_service_that_serves_as_it_is(
 ) -> None:
     """Issue 3, bad input; R-16: the manifest's other changes wait for the new cluster, too."""
     cluster = active_cluster(kube.get("rayservice", "mistaken"))
-    _make(kube, OTHER_IMAGE)
-    _wait_for_report(kube, OTHER_IMAGE, "the image, while it serves", findings)
+    _report(kube, OTHER_IMAGE, "the image, while it serves", findings)
     assert asker.post(HOST, "/fruit/", FRUIT) == "8"
-    _make(kube, Mistake(GOOD.replace("price: 3", "price: 5"), ()))
+    kube.apply(GOOD.replace("price: 3", "price: 5").document)
     asker.wait_for(HOST, "/fruit/", FRUIT, "10")
     assert active_cluster(wait_for_service(kube, "mistaken")) == cluster
     wait_until("the cluster that never served is gone", lambda: _only(kube, cluster))
@@ -141,13 +136,10 @@ def test_the_other_service_answered_all_the_while(bystander: Stream, findings: F
     assert set(counts.answers) == {"6"}
 
 
-def _make(kube: Kubectl, mistake: Mistake) -> None:
-    kube.apply(mistake.manifest.document)
-
-
-def _wait_for_report(kube: Kubectl, mistake: Mistake, name: str, findings: Findings) -> None:
-    """Wait until a condition and a Warning event name the field and the reason."""
+def _report(kube: Kubectl, mistake: Mistake, name: str, findings: Findings) -> None:
+    """Make a mistake and wait until a condition and a Warning event name field and reason."""
     began = time.monotonic()
+    kube.apply(mistake.manifest.document)
 
     def probe() -> None:
         service = kube.get("rayservice", "mistaken")
