@@ -14,7 +14,10 @@ CLUSTER ?= kind
 export CLUSTER IMG
 
 # The cluster's own kubeconfig, Docker socket and tools, when there is such a cluster.
-IN_CLUSTER = eval "$$($(BIN)/python -m hack.cluster env)"; export PATH="$(BIN):$$PATH"
+# An assignment, because its failure ends the recipe; that of `eval "$(…)"` would not, and what
+# follows would hit the cluster that kubectl happens to point at.
+IN_CLUSTER = settings="$$($(BIN)/python -m hack.cluster env)"; eval "$$settings"; \
+  export PATH="$(BIN):$$PATH"
 
 ##@ Start here
 
@@ -113,7 +116,7 @@ test-unit: dev ## Pure decisions, and our machinery against fakes.
 .PHONY: test-integration
 test-integration: dev ## The operator against a real kube-apiserver and etcd.
 	@$(BIN)/python -m hack.cluster binaries
-	@$(BIN)/pytest test/integration $(PYTEST_ARGS)
+	@PATH="$(BIN):$$PATH" $(BIN)/pytest test/integration $(PYTEST_ARGS)
 
 .PHONY: test-e2e
 test-e2e: dev deploy ## The end-to-end core: kubectl and real Ray on a real cluster.

@@ -15,7 +15,7 @@ from hack.cluster.packaged import Packaged
 from hack.cluster.progress import Progress
 from hack.cluster.pulled import Pulled
 from hack.cluster.shell import Shell, stop_all
-from hack.cluster.way import Way, choose, look
+from hack.cluster.way import Way, begin, choose, end, look
 
 INTERRUPTED = 130  # what a shell makes of Ctrl-C
 
@@ -94,6 +94,7 @@ def _run(asked: argparse.Namespace, cache: Cache, progress: Progress) -> None:
         case _:
             with cache.locked(progress):
                 _change(asked, provider)
+                _remember(asked, cache, way)
 
 
 def _become_kubectl(shell: Shell, arguments: list[str]) -> None:
@@ -114,6 +115,14 @@ def _change(asked: argparse.Namespace, provider: Provider) -> None:
             provider.load(*asked.images)
         case "build-operator":
             provider.build_operator(asked.image)
+
+
+def _remember(asked: argparse.Namespace, cache: Cache, way: Way) -> None:
+    """Keep in mind which way was gone, for as long as something of it is left."""
+    if asked.command != "down":
+        begin(cache, way)
+    elif asked.all or way is Way.PULLED:
+        end(cache)
 
 
 def _provider(way: Way, cache: Cache, progress: Progress) -> Provider:

@@ -3,9 +3,9 @@
 import os
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 
 from hack.cluster.cache import Cache
-from hack.cluster.daemon import socket
 from hack.cluster.errors import ClusterError
 from hack.cluster.shell import Shell
 from hack.cluster.versions import PYTHON_IMAGE
@@ -31,8 +31,8 @@ class Sight:
     wish: str
     """`$CLUSTER`: a way's name, or `kind` for whichever of the two goes."""
 
-    ours_runs: bool = False
-    """Our own Docker daemon is there, from an earlier run."""
+    begun: Way | None = None
+    """The way of an earlier `up` that no `down` has ended."""
 
     docker_answers: bool = False
     """Another Docker daemon is."""
@@ -49,9 +49,9 @@ def choose(sight: Sight) -> Way:
     """
     if sight.wish != "kind":
         return _named(sight.wish)
-    if sight.ours_runs or not (sight.docker_answers and sight.docker_pulls):
-        return Way.PACKAGED
-    return Way.PULLED
+    if sight.begun is not None:
+        return sight.begun
+    return Way.PULLED if sight.docker_answers and sight.docker_pulls else Way.PACKAGED
 
 
 def _named(wish: str) -> Way:
@@ -66,9 +66,9 @@ def _named(wish: str) -> Way:
 def look(cache: Cache) -> Sight:
     """What is so on this machine; a daemon is asked to pull only if that decides."""
     wish = os.environ.get("CLUSTER") or "kind"
-    ours_runs = socket(cache).exists()
-    if wish != "kind" or ours_runs:
-        return Sight(wish, ours_runs=ours_runs)
+    begun = _begun(cache)
+    if wish != "kind" or begun is not None:
+        return Sight(wish, begun=begun)
     shell = Shell(cache.logs / "docker.log")
     answers = shell.succeeds("docker", "version", seconds=10)
     return Sight(
@@ -77,3 +77,25 @@ def look(cache: Cache) -> Sight:
         # an image that is needed anyway, and small
         docker_pulls=answers and shell.succeeds("docker", "pull", PYTHON_IMAGE, seconds=120),
     )
+
+
+def begin(cache: Cache, way: Way) -> None:
+    """Remember the way, so that every later command finds the same cluster, come what may."""
+    if way is not Way.CURRENT:
+        _mark(cache).write_text(way.value)
+
+
+def end(cache: Cache) -> None:
+    """Forget the way: nothing of it is left."""
+    _mark(cache).unlink(missing_ok=True)
+
+
+def _begun(cache: Cache) -> Way | None:
+    try:
+        return Way(_mark(cache).read_text())
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def _mark(cache: Cache) -> Path:
+    return cache.root / "way"

@@ -125,9 +125,16 @@ def _make(*arguments: str) -> None:
 
 
 def _cluster_environment() -> Mapping[str, str]:
-    """The variables that make kubectl talk to the demo's cluster."""
+    """The variables that make kubectl talk to the demo's cluster.
+
+    Raises:
+        DemoError: `$CLUSTER` names none.
+    """
     command = [sys.executable, "-m", "hack.cluster", "env"]
-    text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    told = subprocess.run(command, check=False, capture_output=True, text=True)
+    if told.returncode:
+        raise DemoError(told.stderr.strip().removeprefix("error: "))
+    text = told.stdout
     exports = re.findall(r"^export (\w+)=(.*)$", text, flags=re.MULTILINE)
     shown = subprocess.run(
         ["bash", "-c", f"{text}\nenv -0"], check=True, capture_output=True, text=True
