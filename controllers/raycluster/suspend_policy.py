@@ -7,7 +7,7 @@ of the operator, or a change of mind, never leaves half a cluster.
 from datetime import timedelta
 from typing import assert_never
 
-from ray_operator.controllers.raycluster.actions import DeletePod
+from ray_operator.controllers.raycluster.actions import DeletePod, lane_of
 from ray_operator.controllers.raycluster.decision import Plan
 from ray_operator.controllers.raycluster.observed import Observed, Phase
 
@@ -48,5 +48,9 @@ def _without_conditions(seen: Observed) -> Plan | None:
 
 
 def _deletions(seen: Observed) -> tuple[DeletePod, ...]:
-    going = (pod for pod in seen.pods if not pod.is_terminating)
-    return tuple(DeletePod(pod, _CAUSE, all_pods=True) for pod in going)
+    """Delete once: what the cache does not show yet is on its way."""
+    return tuple(
+        DeletePod(pod, _CAUSE, all_pods=True)
+        for pod in seen.pods
+        if not pod.is_terminating and lane_of(pod) not in seen.unsettled
+    )

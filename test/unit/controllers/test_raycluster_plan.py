@@ -476,6 +476,16 @@ def test_suspending_deletes_all_pods_whatever_the_spec_says_now() -> None:
     assert decided(observed) == ["delete demo-head-1", "delete w0"]
 
 
+def test_suspending_deletes_a_pod_once() -> None:
+    observed = an_observation(
+        a_cluster(suspend=True, groups=[a_group(replicas=1)]),
+        [a_head(), worker(0)],
+        conditions=phase(c.RAY_CLUSTER_SUSPENDING),
+        unsettled=frozenset({group_lane("small")}),
+    )
+    assert decided(observed) == ["delete demo-head-1"]
+
+
 def test_suspended_only_when_a_live_list_is_empty() -> None:
     observed = an_observation(a_cluster(suspend=True), conditions=phase(c.RAY_CLUSTER_SUSPENDING))
     assert plan(observed, NOW).next_phase is Phase.SUSPENDING
