@@ -110,6 +110,7 @@ class Stream:
             sent=get_int(last, "sent"),
             failed=get_int(last, "failed"),
             answers={text: get_int(get_object(last, "answers"), text) for text in last_keys(last)},
+            slowest=timedelta(milliseconds=get_int(last, "slowest_milliseconds")),
             failures=tuple(str(line) for line in before if "failed" in line),
         )
 
@@ -130,11 +131,13 @@ class Counts:
     sent: int
     failed: int
     answers: dict[str, int]
+    slowest: timedelta
     failures: tuple[str, ...]
 
     def __str__(self) -> str:
         """Return a line for the closing table."""
-        return f"{self.sent} sent, {self.failed} failed, answers {self.answers}"
+        slowest = f"slowest answer after {self.slowest.total_seconds():.1f} s"
+        return f"{self.sent} sent, {self.failed} failed, answers {self.answers}, {slowest}"
 
 
 @contextmanager

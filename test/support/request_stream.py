@@ -6,8 +6,8 @@ An open loop: request n leaves at n / rate whether or not those before it were a
 stall shows as late answers and not as fewer requests.  Each has a connection of its own, as
 kube-proxy chooses a pod once a connection.
 
-It prints a line at the first answer, a line for each request that failed, and at the end (SIGTERM,
-or SECONDS have passed) a line with the counts.  Needs what Ray has: Python and aiohttp.
+It prints a line at the first answer, one for each request that failed or was slow, and at the end
+(SIGTERM, or SECONDS have passed) a line with the counts.  Needs what Ray has: Python and aiohttp.
 """
 
 import asyncio
@@ -16,11 +16,15 @@ import signal
 import sys
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 import aiohttp
 
-TIMEOUT_SECONDS = 30.0
-"""An answer takes milliseconds; a client that waits longer than this counts it as lost."""
+SLOW_SECONDS = 1.0
+"""An answer takes milliseconds: one that takes this long has waited for something."""
+TIMEOUT_SECONDS = 120.0
+"""A request that went to a pod that is gone is never answered.  One that comes while another Ray
+cluster starts on a machine of two cores was seen to be answered after 18 s, and is not lost."""
 
 
 @dataclass
@@ -36,18 +40,22 @@ class Stream:
     async def ask(self, session: aiohttp.ClientSession) -> None:
         """Send one request and count what comes of it."""
         clock = asyncio.get_running_loop().time
-        began = clock()
+        began, sent_at = clock(), datetime.now(UTC).isoformat(timespec="milliseconds")
         try:
             async with session.post(self.url, data=self.body, raise_for_status=True) as answer:
                 text = await answer.text()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             self.failed += 1
-            say(failed=f"{type(error).__name__}: {error}", after_seconds=round(clock() - began, 3))
+            text = f"{type(error).__name__}: {error}"
+            say(failed=text, sent_at=sent_at, after_seconds=round(clock() - began, 3))
             return
         if not self.answers:
             say(answering=text)
         self.answers[text] += 1
-        self.slowest_seconds = max(self.slowest_seconds, clock() - began)
+        took = clock() - began
+        self.slowest_seconds = max(self.slowest_seconds, took)
+        if took > SLOW_SECONDS:
+            say(slow=text, sent_at=sent_at, after_seconds=round(took, 3))
 
 
 def say(**line: object) -> None:
@@ -81,7 +89,7 @@ async def stream(url: str, body: str, rate: float, seconds: float) -> None:
         sent=asked.answers.total() + asked.failed,
         failed=asked.failed,
         answers=dict(asked.answers),
-        slowest_seconds=round(asked.slowest_seconds, 3),
+        slowest_milliseconds=round(asked.slowest_seconds * 1000),
     )
 
 
