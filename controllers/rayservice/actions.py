@@ -17,7 +17,6 @@ from ray_operator.operator.resources import PODS, SERVICES
 from ray_operator.operator.steps import Step
 from ray_operator.operator.writes import Create, Delete, MergePatch, Write
 
-CLUSTERS = "clusters"
 LABELS = "pod labels"
 SERVE_SERVICE = "serve service"
 HEAD_SERVICES = "head services"
@@ -165,11 +164,13 @@ def _cluster_step(action: CreateCluster | AnnotateCluster | AppendGroups) -> Ste
     match action:
         case CreateCluster(manifest):
             name = get_text(get_object(manifest, "metadata"), "name")
-            return _noted(f"create RayCluster {name}", Create(RAYCLUSTERS, manifest), "Create")
+            text = f"create RayCluster {name}"
+            return _noted(text, Create(RAYCLUSTERS, manifest), "Create", name)
         case AnnotateCluster(cluster, texts, why, event):
             patch: JsonObject = {"metadata": {"annotations": dict(texts)}}
             text = f"annotate RayCluster {cluster.name}: {why}"
-            return Step(text, MergePatch(RAYCLUSTERS, cluster.key, patch), CLUSTERS, done=event)
+            write = MergePatch(RAYCLUSTERS, cluster.key, patch)
+            return Step(text, write, _lane(cluster.name), done=event)
         case AppendGroups(cluster, groups, texts):
             body: JsonObject = {
                 "metadata": {"annotations": dict(texts)},
@@ -178,7 +179,8 @@ def _cluster_step(action: CreateCluster | AnnotateCluster | AppendGroups) -> Ste
             write = MergePatch(
                 RAYCLUSTERS, cluster.key, body, resource_version=cluster.resource_version
             )
-            return _noted(f"add worker groups to RayCluster {cluster.name}", write, "Update")
+            text = f"add worker groups to RayCluster {cluster.name}"
+            return _noted(text, write, "Update", cluster.name)
 
 
 def _ending_step(action: ScheduleDeletion | DeleteCluster) -> Step:
@@ -188,10 +190,10 @@ def _ending_step(action: ScheduleDeletion | DeleteCluster) -> Step:
             texts: JsonObject = {annotations.DELETE_AFTER: format_time(at)}
             text = f"let RayCluster {cluster.name} live until {format_time(at)}"
             patch = MergePatch(RAYCLUSTERS, key, {"metadata": {"annotations": texts}})
-            return Step(text, patch, CLUSTERS)
+            return Step(text, patch, _lane(cluster.name))
         case DeleteCluster(cluster, why):
             text = f"delete RayCluster {cluster.name}: {why}"
-            return _noted(text, Delete(RAYCLUSTERS, key, uid=cluster.uid), "Delete")
+            return _noted(text, Delete(RAYCLUSTERS, key, uid=cluster.uid), "Delete", cluster.name)
 
 
 def _label_step(action: LabelPod) -> Step:
@@ -236,11 +238,16 @@ def _service(text: str, write: Write, lane: str) -> Step:
     )
 
 
-def _noted(text: str, write: Write, verb: str) -> Step:
+def _lane(cluster: str) -> str:
+    """One lane a cluster: a new one that a quota refuses must not keep an old one from going."""
+    return f"clusters/{cluster}"
+
+
+def _noted(text: str, write: Write, verb: str, cluster: str) -> Step:
     return Step(
         text,
         write,
-        CLUSTERS,
+        _lane(cluster),
         done=Note("Normal", f"{verb}dRayCluster", verb, text),
         failed=Note("Warning", f"FailedTo{verb}RayCluster", verb, text),
     )

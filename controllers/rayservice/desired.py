@@ -32,6 +32,7 @@ from ray_operator.operator.documents import (
     get_objects,
     get_text,
 )
+from ray_operator.operator.keys import Key
 
 DEFAULT_DELETION_DELAY = timedelta(seconds=60)
 """Longer than kube-proxy needs to follow a switch, and than most requests take."""
@@ -118,20 +119,20 @@ class Reader:
 
     def __init__(self, options: Options) -> None:
         self._options = options
-        self._kept: dict[str, tuple[ResourceView, Desired | Problem]] = {}
+        self._kept: dict[Key, tuple[ResourceView, Desired | Problem]] = {}
 
     def read(self, service: ResourceView) -> Desired | Problem:
         """Return what a RayService asks for, or the first problem of its spec."""
-        known = self._kept.get(service.uid)
+        known = self._kept.get(service.key)
         if known is not None and _reads_the_same(known[0], service):
             return known[1]
         desired = read_desired(service, self._options)
-        self._kept[service.uid] = service, desired
+        self._kept[service.key] = service, desired
         return desired
 
-    def forget(self, uid: str) -> None:
+    def forget(self, service: Key) -> None:
         """Drop what was read of a service that is gone."""
-        self._kept.pop(uid, None)
+        self._kept.pop(service, None)
 
 
 def _reads_the_same(old: ResourceView, new: ResourceView) -> bool:

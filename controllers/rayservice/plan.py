@@ -94,7 +94,7 @@ def _plan_running(seen: Observed, now: datetime) -> Plan:
     waits_for = _waits_for(seen)
     target = target_of(seen, is_pending_switchable=pending is not None and not waits_for)
     services = wanted_services(seen, target) if target else ()
-    if is_switching(seen) and is_switched(seen, services):
+    if pending is not None and is_switching(seen) and is_switched(seen, services):
         return _promotion(seen)
     submissions = [a for c in _named(seen) for a in submit(c, assigned_config(c, seen), now)]
     return Plan(
@@ -205,17 +205,13 @@ def _plan_suspending(seen: Observed, _now: datetime) -> Plan:
     """Forget the names first; delete only what nobody names any more."""
     if seen.names != Names() or not seen.has(conditions.SUSPENDING):
         return Plan(State.SUSPENDING, Names())
-    services = own_services(seen)
-    deletions = (
-        *_delete_clusters(seen, "the service is suspended"),
-        *(DeleteService(s.key, s.uid) for s in services if not s.is_terminating),
-    )
-    is_gone = not seen.clusters and not services
-    return Plan(State.SUSPENDING, Names(), actions=deletions, is_settled=is_gone)
+    is_gone = not seen.clusters and not own_services(seen)
+    return Plan(State.SUSPENDING, Names(), actions=tuple(_delete_all(seen)), is_settled=is_gone)
 
 
-def _plan_suspended(_seen: Observed, _now: datetime) -> Plan:
-    return Plan(State.SUSPENDED, Names())
+def _plan_suspended(seen: Observed, _now: datetime) -> Plan:
+    """Nothing is to exist; what was on its way when the suspension ended is deleted now."""
+    return Plan(State.SUSPENDED, Names(), actions=tuple(_delete_all(seen)))
 
 
 def _plan_timed_out(seen: Observed, _now: datetime) -> Plan:
@@ -223,6 +219,13 @@ def _plan_timed_out(seen: Observed, _now: datetime) -> Plan:
         return Plan(State.TIMED_OUT, Names())
     deletions = _delete_clusters(seen, "the service did not become ready in time")
     return Plan(State.TIMED_OUT, Names(), actions=tuple(deletions))
+
+
+def _delete_all(seen: Observed) -> Iterable[Action]:
+    yield from _delete_clusters(seen, "the service is suspended")
+    for service in own_services(seen):
+        if not service.is_terminating:
+            yield DeleteService(service.key, service.uid)
 
 
 def _delete_clusters(seen: Observed, why: str) -> Iterable[Action]:

@@ -20,12 +20,13 @@ from ray_operator.controllers.rayservice.observe import Reading, Sources, observ
 from ray_operator.controllers.rayservice.observed import Observed
 from ray_operator.controllers.rayservice.plan import Plan, plan
 from ray_operator.controllers.rayservice.status import Report, report
+from ray_operator.controllers.rayservice.taken import REMEMBERED, TakenNames
 from ray_operator.controllers.rayservice.trouble import plain
 from ray_operator.controllers.views.resource import ResourceView
 from ray_operator.operator.clock import Clock
 from ray_operator.operator.controller import Result
 from ray_operator.operator.documents import encode
-from ray_operator.operator.errors import Conflict, Forbidden, Invalid, NotFound
+from ray_operator.operator.errors import AlreadyExists, Conflict, Forbidden, Invalid, NotFound
 from ray_operator.operator.executor import Executor
 from ray_operator.operator.keys import Key
 from ray_operator.operator.logs import Logger
@@ -38,6 +39,10 @@ log = Logger(__name__)
 
 CATCH_UP = timedelta(milliseconds=100)
 """A watch brings our own write back within milliseconds; this is for when it lags."""
+
+
+LASTING = (Invalid, Forbidden, AlreadyExists)
+"""Refusals that only a person can end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,7 @@ class RayServiceReconciler:
         self._dashboards = dashboards
         self._reader = reading.reader
         self._sources = Sources(caches, dashboards, reading)
+        self._taken = TakenNames()
 
     async def reconcile(self, key: Key) -> Result:
         """Bring one RayService nearer to its spec; see `Reconciler.reconcile`."""
@@ -70,13 +76,15 @@ class RayServiceReconciler:
             return await self._let_go(key, service)
         if not self._tools.statuses.caught_up(service):
             return Result(check_again=CATCH_UP)
-        seen, now = observe(service, self._sources), self._tools.clock.now()
+        now = self._tools.clock.now()
+        seen = replace(observe(service, self._sources), taken=self._taken.of(key, now))
         self._follow(key, seen, now)
         return await self._pass(service, seen, now)
 
     async def _pass(self, service: ResourceView, seen: Observed, now: datetime) -> Result:
         step = plan(seen, now)
         outcome = await self._tools.executor.run(service.ref, steps_of(step.actions))
+        self._taken.learn(service.key, outcome, now)
         self._submit(step.actions)
         told = report(seen, replace(step, refusals=_refusals(outcome)), now)
         try:
@@ -87,7 +95,7 @@ class RayServiceReconciler:
             # The names of the clusters met a newer object: decide again on what the watch brings.
             return Result(check_again=CATCH_UP)
         outcome.raise_failure()
-        return self._result(step, now)
+        return self._result(step, now, is_blocked=bool(step.conflicts))
 
     async def _tell(self, service: ResourceView, outcome: Outcome, told: Report) -> None:
         """Write the status, then the events; names change only after all deletions succeeded."""
@@ -141,17 +149,20 @@ class RayServiceReconciler:
         What it owns is collected by the API server; only a finalizer of the peer's must go.
         """
         self._dashboards.keep_only(key, frozenset())
+        self._reader.forget(key)
+        self._taken.forget(key)
         if service is None:
             return Result()
-        self._reader.forget(service.uid)
         if service.is_terminating:
             outcome = await self._tools.executor.run(service.ref, _without_finalizer(service))
             outcome.raise_failure()
         return Result()
 
-    def _result(self, step: Plan, now: datetime) -> Result:
+    def _result(self, step: Plan, now: datetime, *, is_blocked: bool) -> Result:
         """Look again when something is due, and as a safety net."""
         waits = [step.check_at - now] if step.check_at else []
+        if is_blocked:
+            waits.append(REMEMBERED)
         if self._tools.resync is not None:
             # Spread, so that services made together are not looked at together.
             waits.append(self._tools.resync * random.uniform(0.9, 1.1))  # noqa: S311 - no secret
@@ -160,7 +171,9 @@ class RayServiceReconciler:
 
 def _refusals(outcome: Outcome) -> tuple[str, ...]:
     """Return what will fail again until somebody changes something."""
-    lasting = (f for f in outcome.failed if isinstance(f.error, Invalid | Forbidden))
+    lasting = (
+        f for f in outcome.failed if isinstance(f.error, Invalid | Forbidden | AlreadyExists)
+    )
     return tuple(f"{failure.step.text}: {plain(str(failure.error))}" for failure in lasting)
 
 

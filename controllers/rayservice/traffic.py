@@ -56,11 +56,15 @@ def is_switched(seen: Observed, wanted: tuple[Wanted, ...]) -> bool:
             service.selector.get(labels.CLUSTER) == seen.names.pending
             for service in own_services(seen)
         )
-    return all(
-        live is not None
-        and (_is_foreign(seen, live) or live.selector.get(labels.CLUSTER) == seen.names.pending)
-        for live in (seen.service(service.name) for service in wanted)
-    )
+    return all(_leads_to_pending(seen, service.name) for service in wanted)
+
+
+def _leads_to_pending(seen: Observed, name: str) -> bool:
+    """A name that is somebody else's can't be switched, and must not be waited for."""
+    live = seen.service(name)
+    if live is None:
+        return name in seen.taken
+    return _is_foreign(seen, live) or live.selector.get(labels.CLUSTER) == seen.names.pending
 
 
 def target_of(seen: Observed, *, is_pending_switchable: bool) -> ClusterSeen | None:
@@ -148,7 +152,8 @@ def direct(
     for service in wanted:
         live = seen.service(service.name)
         if live is None:
-            yield CreateService(service.manifest, service.lane)
+            if service.name not in seen.taken:
+                yield CreateService(service.manifest, service.lane)
             continue
         if _is_foreign(seen, live):
             continue
@@ -160,8 +165,12 @@ def direct(
 
 def conflicts(seen: Observed, wanted: tuple[Wanted, ...]) -> tuple[str, ...]:
     """Return the names that are taken by Services of somebody else."""
-    lives = (seen.service(service.name) for service in wanted)
-    return tuple(live.name for live in lives if live is not None and _is_foreign(seen, live))
+    return tuple(s.name for s in wanted if _is_somebody_elses(seen, s.name))
+
+
+def _is_somebody_elses(seen: Observed, name: str) -> bool:
+    live = seen.service(name)
+    return name in seen.taken if live is None else _is_foreign(seen, live)
 
 
 def serve_service_name(seen: Observed) -> str:

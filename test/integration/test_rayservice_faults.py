@@ -112,7 +112,6 @@ async def test_a_service_of_that_name_that_is_not_ours_is_left_alone(scene: Serv
         "metadata": {
             "name": "rayservice-sample-head",
             "namespace": scene.namespace,
-            "labels": {"app.kubernetes.io/created-by": "kuberay-operator"},
         },
         "spec": {"selector": {"app": "mine"}, "ports": [{"port": 80}]},
     }
