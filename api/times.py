@@ -39,12 +39,18 @@ def parse_time(text: str) -> datetime | None:
     return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
+_LONGEST_TEXT = 100
+"""Characters; far more than the longest duration needs, and few enough to be read as numbers."""
+
+
 def parse_duration(text: str) -> timedelta | None:
     """Read `30m`, `1h30m`, `1.5s` or integer seconds; `None` if the text is neither.
 
     Signs are not accepted: every duration that we read is a time-out.
     """
     text = text.strip()
+    if len(text) > _LONGEST_TEXT:
+        return None
     if _INTEGER.fullmatch(text):
         return _bounded(Fraction(int(text) * 10**9))
     if not _DURATION.fullmatch(text):

@@ -32,6 +32,20 @@ class _Loader(yaml.CSafeLoader):
     }
 
 
+_UNREADABLE = (
+    yaml.YAMLError,
+    # What PyYAML's constructors raise for a tag that its text does not fit, as in `!!bool maybe`.
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+    RecursionError,
+)
+
+_SMALLEST, _LARGEST = -(2**63), 2**64 - 1
+"""Integers that JSON writers agree upon."""
+
+
 def parse_yaml(text: str, field: str) -> JsonValue:
     """Parse one YAML document.
 
@@ -44,7 +58,7 @@ def parse_yaml(text: str, field: str) -> JsonValue:
         loaded = yaml.load(text, Loader=_Loader)  # noqa: S506
     except yaml.MarkedYAMLError as error:
         raise InvalidSpecError(field, _explain(error)) from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except _UNREADABLE as error:
         raise InvalidSpecError(field, f"expected YAML, but it can't be read: {error}") from error
     return _Plainer(field).make(loaded, 0)
 
@@ -86,7 +100,9 @@ class _Plainer:
         self._left -= 1
         if self._left < 0 or depth > _DEEPEST:
             raise _too_much(self._field)
-        if value is None or isinstance(value, bool | int | str):
+        if value is None or isinstance(value, bool | str):
+            return value
+        if isinstance(value, int) and _SMALLEST <= value <= _LARGEST:
             return value
         if isinstance(value, float) and math.isfinite(value):
             return value

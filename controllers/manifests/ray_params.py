@@ -5,6 +5,7 @@ inside a container it sees those of the machine.
 """
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from decimal import Decimal
@@ -106,16 +107,23 @@ def _parse_resources(text: str) -> dict[str, float] | None:
         return {}
     try:
         parsed = json.loads(bare)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(parsed, dict):
         return None
-    numbers = {
-        str(key): float(value)
-        for key, value in parsed.items()
-        if isinstance(value, int | float) and not isinstance(value, bool)
-    }
-    return numbers if len(numbers) == len(parsed) else None
+    numbers = {str(key): _finite(value) for key, value in parsed.items()}
+    found = {key: number for key, number in numbers.items() if number is not None}
+    return found if len(found) == len(parsed) else None
+
+
+def _finite(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
 
 
 def _resources_text(resources: Mapping[str, float]) -> str:

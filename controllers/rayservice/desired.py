@@ -126,7 +126,10 @@ class Reader:
         known = self._kept.get(service.key)
         if known is not None and _reads_the_same(known[0], service):
             return known[1]
-        desired = read_desired(service, self._options)
+        try:
+            desired = read_desired(service, self._options)
+        except Exception as error:  # noqa: BLE001 - whatever users write is answered on the object
+            desired = Problem("spec", f"it can't be read: {type(error).__name__}: {error}")
         self._kept[service.key] = service, desired
         return desired
 

@@ -26,6 +26,7 @@ from ray_operator.api.times import format_time, parse_duration, parse_time
         ("1.5", None),
         ("5m soon", None),
         ("9999999999h", None),
+        ("9" * 5000, None),
     ],
 )
 def test_a_duration_is_read_as_go_reads_it_or_refused(text: str, want: timedelta | None) -> None:
