@@ -53,6 +53,7 @@ class Watch(Protocol):
         *,
         selector: str = "",
         indexes: Mapping[str, Indexer[V]] | None = None,
+        is_essential: bool = False,
     ) -> Informer[V]:
         """Return the informer; it starts with the process."""
         ...
@@ -128,18 +129,22 @@ class Caches:
 
 
 def build_caches(watch: Watch) -> Caches:
-    """Declare every informer; `watch` registers each with the process."""
+    """Declare every informer; `watch` registers each with the process.
+
+    Essential is what would be made a second time by who does not see it.
+    """
     owned: Mapping[str, Indexer[_Owned]] = {BY_OWNER: _owner}
     return Caches(
-        rayclusters=watch(RAYCLUSTERS, resource.project, indexes=owned),
+        rayclusters=watch(RAYCLUSTERS, resource.project, indexes=owned, is_essential=True),
         rayservices=watch(RAYSERVICES, resource.project),
         pods=watch(
             PODS,
             pod.project,
             selector=RAY_PODS,
             indexes={BY_OWNER: _owner, BY_CLUSTER: _cluster},
+            is_essential=True,
         ),
-        services=watch(SERVICES, service.project, selector=OURS, indexes=owned),
+        services=watch(SERVICES, service.project, selector=OURS, indexes=owned, is_essential=True),
         endpointslices=watch(
             ENDPOINTSLICES,
             endpointslice.project,

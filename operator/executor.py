@@ -111,7 +111,9 @@ class Executor:
     async def _run_batch(self, owner: ObjectRef, batch: Sequence[Step]) -> Outcome:
         if len(batch) == 1:
             return await self._run_step(owner, batch[0])
-        return _join(await asyncio.gather(*(self._run_step(owner, step) for step in batch)))
+        async with asyncio.TaskGroup() as group:
+            steps = [group.create_task(self._run_step(owner, step)) for step in batch]
+        return _join(step.result() for step in steps)
 
     async def _run_step(self, owner: ObjectRef, step: Step) -> Outcome:
         self._expect(owner, step)

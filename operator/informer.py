@@ -46,6 +46,7 @@ class Informer(Generic[V]):
         namespaces: where to look; empty = everywhere. Each has a watch of its own.
         indexes: by what `store.by_index` can be asked.
         clock: measures silence and rests.
+        is_essential: see `Scope`.
     """
 
     def __init__(  # noqa: PLR0913 - what to watch is one thought; the options are keyword-only
@@ -58,6 +59,7 @@ class Informer(Generic[V]):
         namespaces: tuple[str, ...] = (),
         indexes: Mapping[str, Indexer[V]] | None = None,
         clock: Clock | None = None,
+        is_essential: bool = False,
     ) -> None:
         self.resource = resource
         self.store: Store[V] = Store(indexes)
@@ -65,7 +67,9 @@ class Informer(Generic[V]):
         self._handlers: list[Handler[V]] = []
         spaces = namespaces if namespaces and resource.namespaced else ("",)
         self._reflectors = tuple(
-            Reflector(kube, Scope(resource, space, selector), self, clock or SystemClock())
+            Reflector(
+                kube, Scope(resource, space, selector, is_essential), self, clock or SystemClock()
+            )
             for space in spaces
         )
 

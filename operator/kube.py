@@ -54,6 +54,7 @@ from ray_operator.operator.errors import (
 )
 from ray_operator.operator.keys import Key
 from ray_operator.operator.limiter import Limiter
+from ray_operator.operator.logs import Logger
 from ray_operator.operator.resources import Resource
 from ray_operator.operator.retries import repeat
 from ray_operator.operator.wire import (
@@ -72,6 +73,8 @@ from ray_operator.operator.wire import (
     read_warnings,
     transport_errors_as_ours,
 )
+
+log = Logger(__name__)
 
 CONNECTIONS = 64
 """Requests at once. More don't go faster (one core), fewer mean TLS handshakes of 1.6 ms each."""
@@ -444,7 +447,7 @@ class _Credentials:
         """Return the Authorization header; empty if only a certificate identifies us."""
         age = self._clock.monotonic() - self._loaded
         if self._options.in_cluster and age > TOKEN_LIFE.total_seconds():
-            await self.load()
+            await self._load_again()
         key = await self.configuration.get_api_key_with_prefix("BearerToken")
         return {"Authorization": key.strip()} if key else {}
 
@@ -452,8 +455,16 @@ class _Credentials:
         """Return the header to use instead of the one that was refused."""
         async with self._renewing:
             if await self.header() == refused:
-                await self.load()
+                await self._load_again()
             return await self.header()
+
+    async def _load_again(self) -> None:
+        """A file that can't be read for a moment ends nothing: what is known is shown again."""
+        try:
+            await self.load()
+        except SettingsError as error:
+            self._loaded = self._clock.monotonic()
+            log.warning("the credentials can't be read again", error=str(error))
 
     async def are_present(self) -> bool:
         """Tell whether there is anything to show to the API server."""

@@ -4,14 +4,14 @@ Start
 1. events and heartbeat, so that nothing that follows goes untold;
 2. informers, because a reconcile over an empty cache would make everything anew;
 3. wait until each cache is filled, or known not to be fillable (no permission, no such API:
-   that feature is off, the rest works);
+   that feature is off, the rest works); without a permission that is essential, go on waiting;
 4. background tasks of the controllers (dashboards), which put keys on queues;
 5. workers.
 
 Stop
 1. queues: no more keys are handed out, those in work are finished, for 25 s at most;
-2. background tasks and informers, which the last reconciles still read;
-3. events, so that what was done last is told, too.
+2. events, so that what was done last is told, too;
+3. background tasks and informers, which the last reconciles still read.
 The Lease is released by whoever acquired it, after that: nothing must be written without it.
 """
 
@@ -92,8 +92,12 @@ class Manager:
         *,
         selector: str = "",
         indexes: Mapping[str, Indexer[V]] | None = None,
+        is_essential: bool = False,
     ) -> Informer[V]:
-        """Return an informer for the namespaces that the process serves; `start` runs it."""
+        """Return an informer for the namespaces that the process serves; `start` runs it.
+
+        Nothing is reconciled before the caches of the essential kinds are filled.
+        """
         informer = Informer(
             self._kube,
             resource,
@@ -102,6 +106,7 @@ class Manager:
             namespaces=self._settings.watch_namespaces,
             indexes=indexes,
             clock=self._clock,
+            is_essential=is_essential,
         )
         # The manager only asks for state, so that the kind of view does not matter here.
         self._informers.append(informer)  # type: ignore[arg-type]

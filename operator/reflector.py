@@ -84,11 +84,16 @@ class Sink(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Which objects: of one kind, in one namespace ("" = all), matching a label selector."""
+    """Which objects: of one kind, in one namespace ("" = all), matching a label selector.
+
+    `is_essential` says that nothing can be decided without them: a missing permission is then a
+    fault to wait out, not a feature less.
+    """
 
     resource: Resource
     namespace: str = ""
     selector: str = ""
+    is_essential: bool = False
 
 
 class Reflector:
@@ -118,7 +123,9 @@ class Reflector:
     @property
     def is_unavailable(self) -> bool:
         """Whether the API or the permission is missing: a feature less, not a fault."""
-        return isinstance(self.error, Forbidden | NotFound)
+        if isinstance(self.error, Forbidden):
+            return not self.scope.is_essential
+        return isinstance(self.error, NotFound)
 
     @property
     def age(self) -> timedelta:

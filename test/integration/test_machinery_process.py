@@ -205,6 +205,7 @@ def test_missing_permissions_are_named_and_the_rest_works(
     may = [
         ("leases", "--resource=leases.coordination.k8s.io", "--verb=get,create,update"),
         ("clusters", "--resource=rayclusters.ray.io", "--verb=get,list,watch"),
+        ("children", "--resource=pods,services", "--verb=get,list,watch"),
     ]
     for name, resource, verbs in may:
         control_plane.kubectl("create", "role", name, resource, verbs, "-n", namespace)
@@ -223,7 +224,7 @@ def test_missing_permissions_are_named_and_the_rest_works(
         operator.wait_for("the caches are filled")
 
         text = operator.log.read_text()
-        assert 'cannot list resource \\"pods\\" in API group' in text
+        assert 'cannot list resource \\"rayservices\\" in API group' in text
         assert 'cannot list resource \\"rayclusters\\"' not in text
         assert operator.probe("/readyz") == (200, "ok")
         assert operator.end()[0] == 0

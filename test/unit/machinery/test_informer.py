@@ -408,6 +408,24 @@ async def test_a_missing_permission_settles_and_is_asked_for_again(world: World)
     assert not world.informer.is_unavailable
 
 
+async def test_without_an_essential_permission_nothing_is_settled(
+    server: ApiServer, clock: FakeClock
+) -> None:
+    server.on("GET", PATH, refusal(403, "Forbidden", "cannot list pods"))
+    async with server.connected(clock) as kube:
+        informer = Informer(kube, PODS, project, clock=clock, is_essential=True)
+        world = World(server, clock, informer, [])
+        async with running(informer):
+            await world.until(lambda: isinstance(informer.error, Forbidden))
+            assert not informer.is_unavailable
+            waiting = asyncio.create_task(informer.wait_until_settled())
+
+            server.on("GET", PATH, listing(a_pod("a")))
+            server.on("WATCH", PATH, quiet())
+            await world.until(waiting.done)
+            assert informer.has_synced
+
+
 @asynccontextmanager
 async def streaming(server: ApiServer, clock: FakeClock) -> AsyncIterator[World]:
     """Run an informer on a server that offers streaming lists."""
