@@ -6,6 +6,7 @@ be had for `PATIENCE` counts as idle, too: a broken exporter must not keep a clu
 """
 
 import asyncio
+import math
 import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -20,13 +21,20 @@ BETWEEN = timedelta(seconds=2)
 PATIENCE = timedelta(seconds=30)
 
 _GAUGE = re.compile(
-    rb"^ray_serve_num_ongoing_(?:http|grpc)_requests(?:\{[^\n]*\})? ([0-9.eE+-]+)", re.MULTILINE
+    rb"^ray_serve_num_ongoing_(?:http|grpc)_requests(?:\{[^\n]*\})? (\S+)", re.MULTILINE
 )
 
 
-def ongoing_requests(metrics: bytes) -> float:
-    """Add up the gauges of ongoing requests in a page of Prometheus text."""
-    return sum(float(value) for value in _GAUGE.findall(metrics))
+def ongoing_requests(metrics: bytes) -> float | None:
+    """Add up the gauges of ongoing requests in a page of Prometheus text.
+
+    None if one of them is no finite number: then nobody knows.
+    """
+    try:
+        total = sum(float(value) for value in _GAUGE.findall(metrics))
+    except ValueError:
+        return None
+    return total if math.isfinite(total) else None
 
 
 class Drain:
