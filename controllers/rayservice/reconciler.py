@@ -40,7 +40,6 @@ log = Logger(__name__)
 CATCH_UP = timedelta(milliseconds=100)
 """A watch brings our own write back within milliseconds; this is for when it lags."""
 
-
 LASTING = (Invalid, Forbidden, AlreadyExists)
 """Refusals that only a person can end."""
 
@@ -171,9 +170,7 @@ class RayServiceReconciler:
 
 def _refusals(outcome: Outcome) -> tuple[str, ...]:
     """Return what will fail again until somebody changes something."""
-    lasting = (
-        f for f in outcome.failed if isinstance(f.error, Invalid | Forbidden | AlreadyExists)
-    )
+    lasting = (f for f in outcome.failed if isinstance(f.error, LASTING))
     return tuple(f"{failure.step.text}: {plain(str(failure.error))}" for failure in lasting)
 
 
