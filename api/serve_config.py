@@ -23,7 +23,7 @@ from ray_operator.api.errors import InvalidSpecError
 from ray_operator.api.runtime_env import normalise_runtime_env, with_ray_keys
 from ray_operator.api.serve_shapes import Shapes, shapes_for
 from ray_operator.api.versions import image_version, is_at_least, parse_version
-from ray_operator.api.yaml_text import parse_yaml
+from ray_operator.api.yaml_text import read_free_form
 
 SOURCES = ("serveConfigV2", "serveConfig", "serveDeploymentGraphConfig")
 """The fields of a RayServiceSpec that can hold the config; at most one may."""
@@ -86,7 +86,7 @@ def http_port(config: JsonObject) -> int | None:
 
 
 def _of_current(value: JsonValue, field: str, shapes: Shapes) -> JsonObject:
-    parsed = parse_yaml(value, field) if isinstance(value, str) else value
+    parsed = read_free_form(value, field)
     if parsed is None:
         return {}
     given = _expect_object(parsed, field, "an object with `applications`")
@@ -178,7 +178,7 @@ def _legacy_actor_options(options: JsonObject, field: str) -> JsonObject:
 
 
 def _parsed(value: JsonValue, field: str) -> JsonValue:
-    return parse_yaml(value, field) if isinstance(value, str) else value
+    return read_free_form(value, field)
 
 
 def _route_of(deployments: list[JsonObject]) -> str:

@@ -63,6 +63,15 @@ def parse_yaml(text: str, field: str) -> JsonValue:
     return _Plainer(field).make(loaded, 0)
 
 
+def read_free_form(value: JsonValue, field: str) -> JsonValue:
+    """Read what may be written as YAML text or as it is, within the same bounds.
+
+    Raises:
+        InvalidSpecError: see `parse_yaml`.
+    """
+    return parse_yaml(value, field) if isinstance(value, str) else _Plainer(field).make(value, 0)
+
+
 def _check_depth(text: str, field: str) -> None:
     depth = 0
     for event in yaml.parse(text, Loader=_Loader):

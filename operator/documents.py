@@ -4,6 +4,7 @@ The getters never raise on what a document lacks or holds in another type: they 
 value.  Schemas are the API server's business, and one odd object must not stop a cache.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TypeAlias, cast
@@ -18,20 +19,64 @@ JsonValue: TypeAlias = (
 JsonObject: TypeAlias = Mapping[str, JsonValue]
 
 
+DEEPEST = 200
+"""Levels of nesting that are kept of what orjson refuses: it reads 1,024 and writes 254."""
+
+
 def decode(text: bytes | str) -> JsonObject:
     """Parse one JSON object.
 
     Raises:
         ValueError: the text is no JSON, or not an object.
     """
-    value = orjson.loads(text)
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        value = orjson.loads(_cut(text))
     if not isinstance(value, dict):
         raise ValueError("expected a JSON object")  # noqa: TRY004 - orjson raises ValueError too
     return value
 
 
+_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{\]}]')
+
+
+def _cut(text: bytes | str) -> bytes:
+    """Put null for what lies deeper than `DEEPEST`.
+
+    The API server takes 10,000 levels where a schema is open, orjson 1,024: without this, one such
+    object in a list would hide all others.
+    """
+    whole = text.encode() if isinstance(text, str) else text
+    kept, depth, begun = [], 0, 0
+    for token in _TOKEN.finditer(whole):
+        if token[0] in b"[{":
+            depth += 1
+            if depth == DEEPEST + 1:
+                kept.append(whole[begun : token.start()])
+        elif token[0] in b"]}":
+            depth -= 1
+            if depth == DEEPEST:
+                kept.append(b"null")
+                begun = token.end()
+    return b"".join((*kept, whole[begun:]))
+
+
+def shallow(value: JsonValue, levels: int = DEEPEST) -> JsonValue:
+    """Return a copy with null for what lies deeper than `levels`."""
+    if isinstance(value, Mapping):
+        return {key: shallow(item, levels - 1) for key, item in value.items()} if levels else None
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [shallow(item, levels - 1) for item in value] if levels else None
+    return value
+
+
 def encode(value: JsonValue) -> bytes:
-    """Write compact JSON; the order of keys is kept."""
+    """Write compact JSON; the order of keys is kept.
+
+    Raises:
+        TypeError: it is nested deeper than about 250 levels; see `shallow`.
+    """
     return orjson.dumps(value, default=_plain)
 
 

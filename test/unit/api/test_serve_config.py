@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from ray_operator.api.documents import JsonObject
+from ray_operator.api.documents import JsonObject, JsonValue
 from ray_operator.api.errors import InvalidSpecError
 from ray_operator.api.hashes import serve_config_hash
 from ray_operator.api.serve_config import (
@@ -243,3 +243,13 @@ def test_what_is_handed_in_is_not_changed() -> None:
     read_serve_config({"serveConfigV2": given})
 
     assert repr(given) == before
+
+
+def test_an_object_is_bounded_as_text_is() -> None:
+    args: JsonValue = 1
+    for _ in range(150):
+        args = {"a": args}
+    config: JsonObject = {"applications": [{"name": "a", "import_path": "m:n", "args": args}]}
+
+    with pytest.raises(InvalidSpecError, match=r"^spec\.serveConfigV2: expected at most"):
+        read_serve_config({"serveConfigV2": config})

@@ -6,6 +6,7 @@ from types import MappingProxyType
 import pytest
 
 from ray_operator.operator.documents import (
+    DEEPEST,
     JsonObject,
     canonical,
     copy_document,
@@ -22,9 +23,36 @@ from ray_operator.operator.documents import (
     get_texts,
     get_time,
     merge_patch,
+    shallow,
 )
 
 ODD: JsonObject = {"n": 1, "b": True, "t": "x", "l": [1, {"a": 1}], "o": {"k": "v", "n": 1}}
+
+
+DEEP = '{"a":' * 3000 + "1" + "}" * 3000
+
+
+def test_one_object_that_is_nested_too_deeply_hides_no_other() -> None:
+    page = decode('{"items":[{"x":"}]\\\\","m":[1,2]},' + DEEP + ',{"y":"\\""}],"k":"v"}')
+
+    first, deep, last = get_objects(page, "items")
+    assert (first, last, page["k"]) == ({"x": "}]\\", "m": [1, 2]}, {"y": '"'}, "v")
+    assert encode(deep).count(b"{") == DEEPEST - 2  # the page and its list are levels, too
+    assert b'"a":null' in encode(deep)
+
+
+def test_what_is_no_json_is_refused_all_the_same() -> None:
+    with pytest.raises(ValueError, match="line 1"):
+        decode('{"a": [1,}')
+
+
+def test_a_shallow_copy_can_be_written() -> None:
+    read = decode('{"a":' * 700 + "[1]" + "}" * 700)
+    with pytest.raises(TypeError):
+        encode(read)
+
+    assert encode(shallow(read)).count(b"{") == DEEPEST
+    assert shallow(ODD) == ODD
 
 
 def test_getters_return_what_is_there() -> None:
