@@ -13,8 +13,8 @@ from typing import Any
 
 import yaml
 
-from ray_operator.api.documents import JsonValue
 from ray_operator.api.errors import InvalidSpecError
+from ray_operator.operator.documents import JsonValue
 
 _TIMESTAMP = "tag:yaml.org,2002:timestamp"
 _MOST_VALUES = 100_000

@@ -12,10 +12,10 @@ from enum import StrEnum
 from typing import Literal
 
 from ray_operator.api import annotations, labels, names
-from ray_operator.api.documents import as_text
 from ray_operator.api.hashes import head_pod_hash, spec_hash, worker_pod_hash
 from ray_operator.api.kinds import RAY_CLUSTER, RAY_JOB, RAY_SERVICE
 from ray_operator.api.scaling import MOST_REPLICAS, desired_replicas, hosts_of
+from ray_operator.api.values import as_text
 from ray_operator.api.versions import is_at_least
 from ray_operator.controllers.manifests.ports import GCS_SERVER, Port, infer_ports, param_port
 from ray_operator.operator.documents import (
