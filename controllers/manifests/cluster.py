@@ -2,8 +2,12 @@
 
 `read_cluster` is the only place that knows the paths of a RayClusterSpec.  It applies the
 operator's defaults in memory (nothing is written back): absent parameters are empty, their values
-are text, `numOfHosts: 0` counts as 1.  It never fails: a spec is judged by
-`ray_operator.api.validation` first, and a status must be computable for an invalid one, too.
+are text, `numOfHosts: 0` counts as 1.  It never fails: rules judge a spec elsewhere
+(`ray_operator.api.raycluster_validation`), and a status must be computable for an invalid one, too.
+
+It reads field by field, not by a model of `ray_operator.api.v1`: a model takes a spec or refuses it
+as a whole, and one odd field must not make the groups of a running cluster disappear from its
+status, nor move the ports of a Service that carries traffic.
 """
 
 from collections.abc import Mapping
