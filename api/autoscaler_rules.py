@@ -1,9 +1,10 @@
 """Rules about Ray's autoscaler, and about suspended groups, which it can't handle."""
 
-from ray_operator.api.documents import get_int, get_text
 from ray_operator.api.gates import RAY_JOB_DELETION_POLICY
 from ray_operator.api.problems import Problem, Problems
 from ray_operator.api.raycluster_facts import AUTOSCALER_V2_ENV, ClusterFacts, env_by_name
+from ray_operator.api.values import get_int_or_none
+from ray_operator.operator.documents import get_text
 
 START_COMMAND_ENV = "KUBERAY_GEN_AUTOSCALER_START_CMD"
 """Holds the generated command; set by the operator."""
@@ -65,7 +66,7 @@ def _find_version_problems(cluster: ClusterFacts) -> Problems:
 
 def _find_option_problems(cluster: ClusterFacts) -> Problems:
     field = f"{cluster.path}.autoscalerOptions"
-    seconds = get_int(cluster.autoscaler, "idleTimeoutSeconds")
+    seconds = get_int_or_none(cluster.autoscaler, "idleTimeoutSeconds")
     if seconds is not None and seconds < 0:
         yield Problem(
             f"{field}.idleTimeoutSeconds",

@@ -9,7 +9,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ray_operator.api.documents import JsonObject, JsonValue, as_items
+from ray_operator.api.values import as_items
+from ray_operator.operator.documents import JsonObject, JsonValue
 
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 

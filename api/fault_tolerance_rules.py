@@ -1,10 +1,11 @@
 """Rules about the storage of the head's state (GCS fault tolerance)."""
 
 from ray_operator.api import annotations as annotation_keys
-from ray_operator.api.documents import JsonObject, get_object, get_objects, get_text
 from ray_operator.api.gates import GCS_FT_EMBEDDED_STORAGE
 from ray_operator.api.problems import Problem, Problems
 from ray_operator.api.raycluster_facts import REDIS_ADDRESS_ENV, ClusterFacts
+from ray_operator.api.values import get_entries
+from ray_operator.operator.documents import JsonObject, get_object, get_text
 
 ROCKSDB = "rocksdb"
 STORAGE_VOLUME = "gcs-storage"
@@ -75,7 +76,7 @@ def _find_taken_storage(cluster: ClusterFacts) -> Problems:
                 f"{head.ray_container_path}.env[{name}]",
                 "is set by the operator for the backend rocksdb, found it in the template",
             )
-    for mount in get_objects(head.ray_container, "volumeMounts"):
+    for mount in get_entries(head.ray_container, "volumeMounts"):
         is_ours = get_text(mount, "name") == STORAGE_VOLUME
         if is_ours or get_text(mount, "mountPath") == STORAGE_MOUNT:
             yield Problem(
@@ -83,7 +84,7 @@ def _find_taken_storage(cluster: ClusterFacts) -> Problems:
                 f"{STORAGE_VOLUME} at {STORAGE_MOUNT} is mounted by the operator for the backend "
                 "rocksdb, found such a mount in the template",
             )
-    if any(get_text(v, "name") == STORAGE_VOLUME for v in get_objects(head.pod, "volumes")):
+    if any(get_text(v, "name") == STORAGE_VOLUME for v in get_entries(head.pod, "volumes")):
         yield Problem(
             f"{head.pod_path}.volumes",
             f"the volume {STORAGE_VOLUME} is made by the operator for the backend rocksdb, "

@@ -1,11 +1,12 @@
 """Rules about the head group and the worker groups of a RayClusterSpec."""
 
 from ray_operator.api import labels as label_keys
-from ray_operator.api.documents import describe, get_int, get_object
 from ray_operator.api.problems import Problem, Problems
 from ray_operator.api.raycluster_facts import ClusterFacts, GroupFacts
 from ray_operator.api.syntax import dns_1123_fault, label_key_fault, label_value_fault
+from ray_operator.api.values import describe, get_int_or_none
 from ray_operator.api.versions import is_at_least
+from ray_operator.operator.documents import get_int, get_object
 
 PRIORITY_SINCE = "2.56.0"
 """The release whose autoscaler reads the priority of groups."""
@@ -67,7 +68,8 @@ def _label_faults(group: GroupFacts) -> list[str]:
 
 
 def _find_bound_problems(cluster: ClusterFacts, group: GroupFacts) -> Problems:
-    low, high = get_int(group.group, "minReplicas"), get_int(group.group, "maxReplicas")
+    low = get_int_or_none(group.group, "minReplicas")
+    high = get_int_or_none(group.group, "maxReplicas")
     if not cluster.is_autoscaled and (low is None or high is None):
         missing = "minReplicas" if low is None else "maxReplicas"
         yield Problem(f"{group.path}.{missing}", "expected a number, found nothing")
@@ -105,7 +107,7 @@ def find_policy_name_problems(group: GroupFacts) -> Problems:
 
 
 def _find_idle_problems(cluster: ClusterFacts, group: GroupFacts) -> Problems:
-    seconds = get_int(group.group, "idleTimeoutSeconds")
+    seconds = get_int_or_none(group.group, "idleTimeoutSeconds")
     if seconds is None:
         return
     field = f"{group.path}.idleTimeoutSeconds"

@@ -9,17 +9,9 @@ import hashlib
 from collections.abc import Mapping
 from typing import Final
 
-import orjson
-
-from ray_operator.api.documents import (
-    JsonObject,
-    JsonValue,
-    as_items,
-    as_object,
-    as_objects,
-    as_text,
-)
 from ray_operator.api.quantities import exact_text
+from ray_operator.api.values import as_items, as_object, as_text, get_entries
+from ray_operator.operator.documents import JsonObject, JsonValue, canonical
 
 PREFIX: Final = "v1:"
 _DIGITS = 32
@@ -83,11 +75,6 @@ def is_comparable(stored: str) -> bool:
     return stored.startswith(PREFIX)
 
 
-def canonical_json(value: JsonValue) -> bytes:
-    """Write JSON with sorted keys and no spaces, in UTF-8."""
-    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS, default=dict)
-
-
 def canonical_form(value: JsonObject) -> JsonObject:
     """Bring a piece of a spec into the form in which equal meaning is equal text.
 
@@ -135,7 +122,7 @@ def _identity(spec: JsonObject, groups: int | None) -> JsonObject:
     if "headGroupSpec" in kept:
         kept["headGroupSpec"] = _without_scheduling(as_object(kept["headGroupSpec"]))
     if "workerGroupSpecs" in kept:
-        workers = as_objects(kept["workerGroupSpecs"])[:groups]
+        workers = get_entries(kept, "workerGroupSpecs")[:groups]
         kept["workerGroupSpecs"] = [_worker_identity(group) for group in workers]
     return kept
 
@@ -168,4 +155,4 @@ def _without(document: JsonObject, keys: frozenset[str] | set[str]) -> JsonObjec
 
 
 def _hash(value: JsonValue) -> str:
-    return PREFIX + hashlib.sha256(canonical_json(value)).hexdigest()[:_DIGITS]
+    return PREFIX + hashlib.sha256(canonical(value)).hexdigest()[:_DIGITS]

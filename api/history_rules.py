@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 
-from ray_operator.api.documents import JsonObject, describe, get_object, get_text
 from ray_operator.api.gates import RAY_CLUSTER_HISTORY_SERVER
 from ray_operator.api.problems import Problem, Problems
 from ray_operator.api.raycluster_facts import ClusterFacts, env_by_name
+from ray_operator.api.values import describe
+from ray_operator.operator.documents import JsonObject, get_object, get_text
 
 COLLECTOR = "ray-history-collector"
 _SET_BY_OPERATOR = (

@@ -1,9 +1,9 @@
 """Rules about the names of our objects: their children's names must fit and be valid."""
 
-from ray_operator.api.documents import JsonObject, get_object, get_text
 from ray_operator.api.kinds import Kind
 from ray_operator.api.problems import Problem, Problems
 from ray_operator.api.syntax import dns_1035_fault
+from ray_operator.operator.documents import JsonObject, get_object, get_text
 
 
 def find_name_problems(document: JsonObject, kind: Kind) -> Problems:

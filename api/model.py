@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
-from ray_operator.api.documents import JsonObject, JsonValue
+from ray_operator.operator.documents import JsonObject, JsonValue
 
 if TYPE_CHECKING:
     OpaqueObject = JsonObject

@@ -8,15 +8,9 @@ from dataclasses import dataclass, field
 
 from ray_operator.api import annotations as annotation_keys
 from ray_operator.api import gates as gate_names
-from ray_operator.api.documents import (
-    JsonObject,
-    as_text,
-    get_flag,
-    get_object,
-    get_objects,
-    get_text,
-)
+from ray_operator.api.values import as_text, get_entries
 from ray_operator.api.versions import is_at_least
+from ray_operator.operator.documents import JsonObject, get_flag, get_object, get_text
 
 AUTOSCALER_V2_ENV = "RAY_enable_autoscaler_v2"
 """Ray's own switch of its autoscaler's version."""
@@ -51,7 +45,7 @@ class GroupFacts:
     @property
     def containers(self) -> tuple[JsonObject, ...]:
         """The containers; the first runs Ray."""
-        return get_objects(self.pod, "containers")
+        return get_entries(self.pod, "containers")
 
     @property
     def ray_container(self) -> JsonObject:
@@ -106,7 +100,7 @@ class ClusterFacts:
     @property
     def workers(self) -> tuple[GroupFacts, ...]:
         """The worker groups."""
-        groups = enumerate(get_objects(self.spec, "workerGroupSpecs"))
+        groups = enumerate(get_entries(self.spec, "workerGroupSpecs"))
         return tuple(GroupFacts(g, f"{self.path}.workerGroupSpecs[{i}]") for i, g in groups)
 
     @property
@@ -160,7 +154,7 @@ class ClusterFacts:
 
 def env_by_name(container: JsonObject) -> Mapping[str, JsonObject]:
     """Return the entries of `env` by name; as in a pod, the last of a name wins."""
-    return {get_text(entry, "name"): entry for entry in get_objects(container, "env")}
+    return {get_text(entry, "name"): entry for entry in get_entries(container, "env")}
 
 
 def is_true(text: str | None) -> bool:

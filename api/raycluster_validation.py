@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from ray_operator.api import annotations as annotation_keys
 from ray_operator.api import labels as label_keys
 from ray_operator.api.autoscaler_rules import NEVER, find_autoscaler_problems
-from ray_operator.api.documents import JsonObject, get_object, get_text
 from ray_operator.api.fault_tolerance_rules import find_fault_tolerance_problems
 from ray_operator.api.group_rules import find_head_problems, find_worker_problems
 from ray_operator.api.history_rules import find_history_problems
@@ -23,6 +22,7 @@ from ray_operator.api.security_rules import (
     find_network_problems,
     find_tls_problems,
 )
+from ray_operator.operator.documents import JsonObject, get_object, get_text, get_texts
 
 FAULT_TOLERANCE_IMPLIED = "FaultToleranceImplied"
 AUTOSCALER_RESTARTS_PODS = "AutoscalerRestartsPods"
@@ -69,8 +69,8 @@ def read_facts(document: JsonObject, gates: frozenset[str]) -> ClusterFacts:
     metadata = get_object(document, "metadata")
     return ClusterFacts(
         get_object(document, "spec"),
-        annotations=_texts(get_object(metadata, "annotations")),
-        labels=_texts(get_object(metadata, "labels")),
+        annotations=get_texts(metadata, "annotations"),
+        labels=get_texts(metadata, "labels"),
         gates=gates,
     )
 
@@ -97,7 +97,3 @@ SPEC_RULES: tuple[Rule, ...] = (
     find_tls_problems,
     _find_strategy_problems,
 )
-
-
-def _texts(members: JsonObject) -> dict[str, str]:
-    return {key: value for key, value in members.items() if isinstance(value, str)}

@@ -5,14 +5,6 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from ray_operator.api import annotations as annotation_keys
-from ray_operator.api.documents import (
-    JsonObject,
-    describe,
-    get_flag,
-    get_int,
-    get_object,
-    get_text,
-)
 from ray_operator.api.errors import InvalidSpecError
 from ray_operator.api.gates import RAY_SERVICE_INCREMENTAL_UPGRADE
 from ray_operator.api.kinds import RAY_SERVICE
@@ -23,6 +15,8 @@ from ray_operator.api.raycluster_validation import find_notices as find_cluster_
 from ray_operator.api.raycluster_validation import find_spec_problem, read_facts
 from ray_operator.api.serve_config import read_serve_config
 from ray_operator.api.times import parse_duration
+from ray_operator.api.values import describe, get_int_or_none
+from ray_operator.operator.documents import JsonObject, get_flag, get_object, get_text
 
 NEW_CLUSTER = "NewCluster"
 INCREMENTAL = "NewClusterWithIncrementalUpgrade"
@@ -137,7 +131,7 @@ def _find_strategy_problems(service: _Service) -> Problems:
 
 
 def _find_delay_problems(service: _Service) -> Problems:
-    seconds = get_int(service.spec, "rayClusterDeletionDelaySeconds")
+    seconds = get_int_or_none(service.spec, "rayClusterDeletionDelaySeconds")
     if seconds is not None and seconds < 0:
         yield Problem(
             "spec.rayClusterDeletionDelaySeconds",
@@ -164,18 +158,18 @@ def _find_incremental_problems(service: _Service) -> Problems:
 
 
 def _find_step_problems(options: JsonObject, field: str) -> Problems:
-    surge = get_int(options, "maxSurgePercent")
+    surge = get_int_or_none(options, "maxSurgePercent")
     most = _MOST_PERCENT if surge is None else surge
     if not 1 <= most <= _MOST_PERCENT:
         yield Problem(f"{field}.maxSurgePercent", f"expected 1 to {_MOST_PERCENT}, found {most}")
-    step = get_int(options, "stepSizePercent")
+    step = get_int_or_none(options, "stepSizePercent")
     if step is None or not 1 <= step <= most:
         found = describe(step)
         yield Problem(
             f"{field}.stepSizePercent",
             f"expected 1 to maxSurgePercent ({most}), found {found}",
         )
-    interval = get_int(options, "intervalSeconds")
+    interval = get_int_or_none(options, "intervalSeconds")
     if interval is None or interval < 1:
         found = describe(interval)
         yield Problem(f"{field}.intervalSeconds", f"expected at least 1 second, found {found}")

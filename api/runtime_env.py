@@ -8,9 +8,10 @@ import base64
 import binascii
 
 from ray_operator.api.casing import Shape, with_snake_keys
-from ray_operator.api.documents import JsonObject, JsonValue, as_object, describe
 from ray_operator.api.errors import InvalidSpecError
+from ray_operator.api.values import as_object, describe
 from ray_operator.api.yaml_text import parse_yaml
+from ray_operator.operator.documents import JsonObject, JsonValue
 
 SHAPE = Shape(
     frozenset({"working_dir", "py_modules", "env_vars", "image_uri", "setup_timeout_seconds"}),

@@ -1,18 +1,12 @@
 """Rules about authentication, isolation and encryption."""
 
-from ray_operator.api.documents import (
-    JsonObject,
-    describe,
-    get_flag,
-    get_object,
-    get_objects,
-    get_text,
-)
 from ray_operator.api.gates import RAY_CLUSTER_MTLS, RAY_CLUSTER_NETWORK_POLICY
 from ray_operator.api.group_rules import find_policy_name_problems
 from ray_operator.api.problems import Problem, Problems
 from ray_operator.api.raycluster_facts import ClusterFacts, env_by_name
+from ray_operator.api.values import describe, get_entries
 from ray_operator.api.versions import is_at_least
+from ray_operator.operator.documents import JsonObject, get_flag, get_object, get_text
 
 TOKEN_SINCE = "2.52.0"  # noqa: S105  # a release of Ray
 """The release from which Ray can ask for tokens."""
@@ -61,7 +55,7 @@ def find_network_problems(cluster: ClusterFacts) -> Problems:
     if not cluster.is_on(RAY_CLUSTER_NETWORK_POLICY):
         yield Problem(field, f"needs the gate {RAY_CLUSTER_NETWORK_POLICY}")
     mode = get_text(policy, "mode")
-    entries = get_objects(policy, "workerGroups")
+    entries = get_entries(policy, "workerGroups")
     for place in ("head", "worker"):
         yield from _find_open_rules(get_object(policy, place), mode, f"{field}.{place}")
     for index, entry in enumerate(entries):
@@ -81,7 +75,7 @@ def find_network_problems(cluster: ClusterFacts) -> Problems:
 def _find_open_rules(rules: JsonObject, mode: str, field: str) -> Problems:
     closed = _CLOSED_DIRECTIONS.get(mode)
     for name in ("ingressRules", "egressRules"):
-        if closed and name != closed and get_objects(rules, name):
+        if closed and name != closed and get_entries(rules, name):
             yield Problem(
                 f"{field}.{name}",
                 f"expected none, as mode {mode} leaves that direction open",
@@ -110,7 +104,7 @@ def _find_taken_tls(container: JsonObject, field: str) -> Problems:
                 f"{field}.env[{name}]",
                 "is set by the operator when tlsOptions are enabled, found it in the manifest",
             )
-    for index, mount in enumerate(get_objects(container, "volumeMounts")):
+    for index, mount in enumerate(get_entries(container, "volumeMounts")):
         if get_text(mount, "name") == TLS_VOLUME or get_text(mount, "mountPath") == TLS_MOUNT:
             yield Problem(
                 f"{field}.volumeMounts[{index}]",

@@ -7,23 +7,13 @@ through, because Ray's own words about them help more than ours.
 from collections.abc import Callable, Iterator, Mapping
 
 from ray_operator.api.casing import with_snake_keys
-from ray_operator.api.documents import (
-    JsonObject,
-    JsonValue,
-    as_items,
-    as_object,
-    as_objects,
-    describe,
-    get_int,
-    get_object,
-    get_objects,
-    get_text,
-)
 from ray_operator.api.errors import InvalidSpecError
 from ray_operator.api.runtime_env import normalise_runtime_env, with_ray_keys
 from ray_operator.api.serve_shapes import Shapes, shapes_for
+from ray_operator.api.values import as_items, as_object, describe, get_entries, get_int_or_none
 from ray_operator.api.versions import image_version, is_at_least, parse_version
 from ray_operator.api.yaml_text import read_free_form
+from ray_operator.operator.documents import JsonObject, JsonValue, get_items, get_object, get_text
 
 SOURCES = ("serveConfigV2", "serveConfig", "serveDeploymentGraphConfig")
 """The fields of a RayServiceSpec that can hold the config; at most one may."""
@@ -76,13 +66,13 @@ def is_legacy(spec: JsonObject) -> bool:
 
 def applications_of(config: JsonObject) -> Mapping[str, JsonObject]:
     """Return the applications of a normalised config by name; one without a name is `default`."""
-    applications = get_objects(config, "applications")
+    applications = get_entries(config, "applications")
     return {get_text(app, "name") or DEFAULT_APPLICATION: app for app in applications}
 
 
 def http_port(config: JsonObject) -> int | None:
     """Return the port that a normalised config gives to Serve's HTTP proxies, if it gives one."""
-    return get_int(get_object(config, "http_options"), "port")
+    return get_int_or_none(get_object(config, "http_options"), "port")
 
 
 def _of_current(value: JsonValue, field: str, shapes: Shapes) -> JsonObject:
@@ -142,7 +132,7 @@ def _of_legacy(value: JsonValue, field: str, shapes: Shapes) -> JsonObject:
         application["runtime_env"] = env
     if deployments:
         application["deployments"] = [_without_route(deployment) for deployment in deployments]
-    port = get_int(renamed, "port")
+    port = get_int_or_none(renamed, "port")
     return {"applications": [application]} | ({"http_options": {"port": port}} if port else {})
 
 
@@ -191,7 +181,7 @@ def _without_route(deployment: JsonObject) -> JsonObject:
 
 
 def _with_items(document: JsonObject, key: str, change: _Change, field: str) -> JsonObject:
-    if not as_items(document.get(key)):
+    if not get_items(document, key):
         return document
     changed: list[JsonValue] = [
         change(item, place) for item, place in _expect_objects(document, key, field)
@@ -228,9 +218,8 @@ def _takes_ongoing_requests(spec: JsonObject) -> bool:
 
 
 def _version_of_head_image(cluster: JsonObject) -> str:
-    containers = as_objects(
-        get_object(cluster, "headGroupSpec", "template", "spec").get("containers"),
-    )
+    pod = get_object(cluster, "headGroupSpec", "template", "spec")
+    containers = get_entries(pod, "containers")
     version = image_version(get_text(containers[0], "image")) if containers else None
     return ".".join(map(str, version or ()))
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import yaml
 
-from ray_operator.api.documents import JsonValue
 from ray_operator.api.errors import InvalidSpecError
+from ray_operator.operator.documents import JsonValue
 
 _TIMESTAMP = "tag:yaml.org,2002:timestamp"
 _MOST_VALUES = 100_000
@@ -119,9 +119,11 @@ class _Plainer:
             return dict(self._members(value, depth))
         if isinstance(value, Sequence) and not isinstance(value, bytes):
             return [self.make(item, depth + 1) for item in value]
+        # An integer of thousands of digits can't even be printed.
+        found = "an integer beyond 64 bits" if isinstance(value, int) else f"{repr(value)[:60]}"
         raise InvalidSpecError(
             self._field,
-            f"expected what JSON can hold, found {value!r} ({type(value).__name__})",
+            f"expected what JSON can hold, found {found} ({type(value).__name__})",
         )
 
     def _members(self, value: Mapping[Any, Any], depth: int) -> Iterator[tuple[str, JsonValue]]:
@@ -136,5 +138,7 @@ class _Plainer:
                 return "true" if key else "false"
             case None:
                 return "null"
+            case int() if not _SMALLEST <= key <= _LARGEST:
+                raise InvalidSpecError(self._field, "expected keys of at most 64 bits")
             case _:
                 return str(key)

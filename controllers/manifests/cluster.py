@@ -2,8 +2,12 @@
 
 `read_cluster` is the only place that knows the paths of a RayClusterSpec.  It applies the
 operator's defaults in memory (nothing is written back): absent parameters are empty, their values
-are text, `numOfHosts: 0` counts as 1.  It never fails: a spec is judged by
-`ray_operator.api.validation` first, and a status must be computable for an invalid one, too.
+are text, `numOfHosts: 0` counts as 1.  It never fails: rules judge a spec elsewhere
+(`ray_operator.api.raycluster_validation`), and a status must be computable for an invalid one, too.
+
+It reads field by field, not by a model of `ray_operator.api.v1`: a model takes a spec or refuses it
+as a whole, and one odd field must not make the groups of a running cluster disappear from its
+status, nor move the ports of a Service that carries traffic.
 """
 
 from collections.abc import Mapping
@@ -12,10 +16,10 @@ from enum import StrEnum
 from typing import Literal
 
 from ray_operator.api import annotations, labels, names
-from ray_operator.api.documents import as_text
 from ray_operator.api.hashes import head_pod_hash, spec_hash, worker_pod_hash
 from ray_operator.api.kinds import RAY_CLUSTER, RAY_JOB, RAY_SERVICE
 from ray_operator.api.scaling import MOST_REPLICAS, desired_replicas, hosts_of
+from ray_operator.api.values import as_text
 from ray_operator.api.versions import is_at_least
 from ray_operator.controllers.manifests.ports import GCS_SERVER, Port, infer_ports, param_port
 from ray_operator.operator.documents import (

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from ray_operator.api import hashes
-from ray_operator.api.documents import JsonObject
+from ray_operator.operator.documents import JsonObject, canonical
 from support.vectors import read_vectors
 
 VECTORS = read_vectors("spec_hash")
@@ -21,7 +21,7 @@ def test_a_spec_has_the_hash_of_the_vectors(case: dict[str, Any]) -> None:
 def test_the_canonical_form_is_that_of_the_vectors() -> None:
     identity = BASE | {"workerGroupSpecs": [_without_replicas(BASE["workerGroupSpecs"][0])]}
 
-    made = hashes.canonical_json(hashes.canonical_form(identity))
+    made = canonical(hashes.canonical_form(identity))
 
     assert made.decode() == VECTORS["canonical_json_of_base"]
 

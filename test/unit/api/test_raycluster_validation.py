@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import pytest
 
 from ray_operator.api import gates
-from ray_operator.api.documents import JsonObject, JsonValue
 from ray_operator.api.raycluster_validation import find_notices, find_problem, read_facts
+from ray_operator.operator.documents import JsonObject, JsonValue
 from support.builders import a_cluster, a_container, a_group, a_head, a_template
 
 HEAD = "spec.headGroupSpec"
@@ -463,6 +463,15 @@ def test_a_broken_rule_is_found_at_its_field(case: Case) -> None:
 @pytest.mark.parametrize("document", GOOD.values(), ids=GOOD)
 def test_a_good_manifest_has_no_problem(document: JsonObject) -> None:
     assert find_problem(document, gates.DEFAULT) is None
+
+
+def test_a_group_that_is_no_object_counts_in_the_path() -> None:
+    document = a_cluster(workerGroupSpecs=[a_group(), "a text instead of a group"])
+
+    problem = find_problem(document, gates.DEFAULT)
+
+    assert problem is not None
+    assert problem.field == "spec.workerGroupSpecs[1].template.spec.containers"
 
 
 @pytest.mark.parametrize(

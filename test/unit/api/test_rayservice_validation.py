@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import pytest
 
 from ray_operator.api import gates
-from ray_operator.api.documents import JsonObject, JsonValue, get_object
 from ray_operator.api.rayservice_validation import INCREMENTAL, find_notices, find_problem
+from ray_operator.operator.documents import JsonObject, JsonValue, get_object
 from support.builders import a_cluster, a_group, a_head
 
 CLUSTER = "spec.rayClusterConfig"

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from ray_operator.api.documents import JsonObject
 from ray_operator.api.errors import InvalidSpecError
 from ray_operator.api.runtime_env import normalise_runtime_env, read_runtime_env
+from ray_operator.operator.documents import JsonObject
 from support.vectors import read_vectors
 
 VECTORS = read_vectors("free_forms")["runtime_env"]

@@ -10,7 +10,6 @@ import pytest
 import yaml
 
 from ray_operator.api import gates, raycluster_validation, rayservice_validation
-from ray_operator.api.documents import JsonObject
 from ray_operator.api.model import Model
 from ray_operator.api.runtime_env import read_runtime_env
 from ray_operator.api.serve_config import applications_of, read_serve_config
@@ -18,6 +17,7 @@ from ray_operator.api.v1.raycluster import RayCluster
 from ray_operator.api.v1.raycronjob import RayCronJob
 from ray_operator.api.v1.rayjob import RayJob
 from ray_operator.api.v1.rayservice import RayService
+from ray_operator.operator.documents import JsonObject
 
 ROOT = Path(__file__).parents[3]
 SAMPLES = ROOT / "config" / "samples"

@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from ray_operator.api.documents import JsonObject, JsonValue
 from ray_operator.api.errors import InvalidSpecError
 from ray_operator.api.hashes import serve_config_hash
 from ray_operator.api.serve_config import (
@@ -13,6 +12,7 @@ from ray_operator.api.serve_config import (
     is_legacy,
     read_serve_config,
 )
+from ray_operator.operator.documents import JsonObject, JsonValue
 from support.vectors import read_vectors
 
 VECTORS = read_vectors("free_forms")["serve"]

@@ -40,6 +40,8 @@ def test_aliases_and_merges_work() -> None:
         '!!int ""',
         "!!timestamp noon",
         "a: 99999999999999999999999",
+        "a: 0x" + "f" * 5000,
+        "? 0x" + "f" * 5000 + "\n: a",
         "!!set {a, b}",
         "a: .nan",
         "!!python/object/apply:os.system [true]",
