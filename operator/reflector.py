@@ -265,6 +265,8 @@ class Reflector:
         self.error = error
         if self.is_unavailable:
             self.settled.set()
+        if isinstance(error, Forbidden):
+            self._heard_at = self._clock.monotonic()  # an answer: starting anew would not help
         if self._complaints.is_due():
             log.warning(
                 "the cache of a kind is not being updated; what needs it waits",

@@ -331,8 +331,8 @@ async def test_of_two_candidates_one_leads_and_a_release_lets_the_other(
     kube: Kube, namespace: str
 ) -> None:
     terms = Terms(
-        lease=timedelta(seconds=2),
-        renew_deadline=timedelta(seconds=1.5),
+        lease=timedelta(seconds=20),
+        renew_deadline=timedelta(seconds=15),
         retry_period=timedelta(seconds=0.2),
     )
     leaderships = [Leadership(CLOCK), Leadership(CLOCK)]
@@ -345,13 +345,18 @@ async def test_of_two_candidates_one_leads_and_a_release_lets_the_other(
     keeping = asyncio.create_task(first.keep())
     waiting = asyncio.create_task(second.acquire())
 
-    await asyncio.sleep(3)
+    renewals: set[str] = set()
+    async with asyncio.timeout(60):
+        while len(renewals) < 4:
+            lease = await kube.get(LEASES, Key(namespace, LEASE_NAME))
+            renewals.add(get_text(get_object(lease, "spec"), "renewTime"))
+            await asyncio.sleep(0.05)
     assert not waiting.done()
     assert [leadership.is_held() for leadership in leaderships] == [True, False]
 
     keeping.cancel()
     await first.release()
-    await asyncio.wait_for(waiting, 1)
+    await asyncio.wait_for(waiting, 15)
     assert [leadership.is_held() for leadership in leaderships] == [False, True]
     lease = await kube.get(LEASES, Key(namespace, LEASE_NAME))
     assert get_object(lease, "spec")["holderIdentity"] == "b"

@@ -148,13 +148,20 @@ def test_the_series_of_the_peer_are_served(
     assert 'condition="false"' in text
 
 
+GRACE_SECONDS = 30
+"""The Deployment's; after it the kubelet kills."""
+
+LEASE_SECONDS = 15
+"""Who had to wait the Lease out would need as much at least."""
+
+
 def test_a_stop_releases_the_lease_and_is_no_failure(
     operator: Running, control_plane: ControlPlane, namespace: str
 ) -> None:
     code, seconds = operator.end()
 
     assert code == 0
-    assert seconds < 5
+    assert seconds < GRACE_SECONDS
     assert lease_holder(control_plane, namespace) == ""
 
 
@@ -171,7 +178,7 @@ def test_a_second_replica_takes_over_at_once_after_a_graceful_stop(
         began = time.monotonic()
         second.wait_for("the caches are filled")
 
-        assert time.monotonic() - began < 4
+        assert time.monotonic() - began < LEASE_SECONDS
         assert lease_holder(control_plane, namespace) == "b"
 
 
@@ -182,7 +189,7 @@ def test_a_container_that_was_killed_leads_again_at_once(
     with running(control_plane.kubeconfig, namespace, tmp_path) as again:
         again.wait_for("the caches are filled")
 
-        assert time.monotonic() - again.began < 5
+        assert time.monotonic() - again.began < LEASE_SECONDS
 
 
 def test_a_lost_lease_ends_the_process_with_a_failure(
