@@ -32,6 +32,7 @@ SERVE_CONFIG = "ray.io/serve-config"
 SERVE_CONFIG_HASH = "ray.io/serve-config-hash"
 SERVE_CONFIG_SUBMITTED = "ray.io/serve-config-submitted"
 DELETE_AFTER = "ray.io/delete-after"
+LEFT_TRAFFIC_AT = "ray.io/left-traffic-at"
 
 # Written on pods.
 UPGRADE_STRATEGY_RECREATE_HASH = "ray.io/upgrade-strategy-recreate-hash"

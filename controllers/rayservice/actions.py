@@ -50,9 +50,10 @@ class AppendGroups:
 
 @dataclass(frozen=True, slots=True)
 class ScheduleDeletion:
-    """Write on a RayCluster when it may be deleted."""
+    """Write on a RayCluster since when it has no part in the service, and when it may go."""
 
     cluster: ObjectRef
+    left: datetime
     at: datetime
 
 
@@ -186,8 +187,11 @@ def _cluster_step(action: CreateCluster | AnnotateCluster | AppendGroups) -> Ste
 def _ending_step(action: ScheduleDeletion | DeleteCluster) -> Step:
     key = action.cluster.key
     match action:
-        case ScheduleDeletion(cluster, at):
-            texts: JsonObject = {annotations.DELETE_AFTER: format_time(at)}
+        case ScheduleDeletion(cluster, left, at):
+            texts: JsonObject = {
+                annotations.LEFT_TRAFFIC_AT: format_time(left),
+                annotations.DELETE_AFTER: format_time(at),
+            }
             text = f"let RayCluster {cluster.name} live until {format_time(at)}"
             patch = MergePatch(RAYCLUSTERS, key, {"metadata": {"annotations": texts}})
             return Step(text, patch, _lane(cluster.name))

@@ -30,7 +30,7 @@ def clean_up(seen: Observed, now: datetime) -> Iterator[ScheduleDeletion | Delet
         if cluster.is_terminating:
             continue
         if cluster.delete_after is None:
-            yield ScheduleDeletion(cluster.ref, now + _delay(seen, cluster))
+            yield ScheduleDeletion(cluster.ref, now, now + _delay(seen, cluster))
         elif now >= cluster.delete_after and _may_go(seen, cluster, now):
             yield DeleteCluster(cluster.ref, "another cluster has taken its place")
 
@@ -56,17 +56,15 @@ def _may_go(seen: Observed, cluster: ClusterSeen, now: datetime) -> bool:
         return False
     if not cluster.has_served or not cluster.live_pods:
         return True
-    if cluster.ray.is_drained and _has_left_traffic_for(seen, cluster, GAUGES_LAG, now):
+    if cluster.ray.is_drained and _has_left_traffic_for(cluster, GAUGES_LAG, now):
         return True
-    return _has_left_traffic_for(seen, cluster, _drain_timeout(seen), now)
+    return _has_left_traffic_for(cluster, _drain_timeout(seen), now)
 
 
-def _has_left_traffic_for(
-    seen: Observed, cluster: ClusterSeen, duration: timedelta, now: datetime
-) -> bool:
-    if cluster.delete_after is None:
-        return False
-    return now >= cluster.delete_after - _delay(seen, cluster) + duration
+def _has_left_traffic_for(cluster: ClusterSeen, duration: timedelta, now: datetime) -> bool:
+    """A cluster that an earlier release scheduled has no date: its hour to go counts as one."""
+    left = cluster.left_traffic_at or cluster.delete_after
+    return left is not None and now >= left + duration
 
 
 def _drain_timeout(seen: Observed) -> timedelta:

@@ -63,6 +63,11 @@ class ClusterSeen:
         return parse_time(self.annotations.get(annotations.DELETE_AFTER, ""))
 
     @property
+    def left_traffic_at(self) -> datetime | None:
+        """Since when it has no part in the service; None while it has."""
+        return parse_time(self.annotations.get(annotations.LEFT_TRAFFIC_AT, ""))
+
+    @property
     def live_pods(self) -> tuple[PodView, ...]:
         """The pods that count."""
         return tuple(pod for pod in self.pods if pod.is_live)
