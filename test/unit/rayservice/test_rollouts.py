@@ -97,6 +97,20 @@ def test_the_old_cluster_lives_for_its_deletion_delay() -> None:
     assert 10 <= (world.now - switched).total_seconds() <= 15
 
 
+def test_a_drain_counts_from_the_switch_whatever_the_delay_becomes() -> None:
+    spec = a_service_spec(rayClusterDeletionDelaySeconds=10, rayClusterDrainTimeoutSeconds=300)
+    world = a_running_world(spec=spec)
+    old = world.active
+    world.requests_in_flight = True
+    world.edit_cluster(rayVersion="2.100.0")
+    world.settle(lambda w: w.active != old)
+    switched = world.now
+    world.rest(20)
+    world.edit(rayClusterDeletionDelaySeconds=3600)
+    world.settle(lambda w: old not in w.clusters, turns=400)
+    assert (world.now - switched).total_seconds() >= 295
+
+
 def test_worker_replicas_are_no_reason_for_a_new_cluster() -> None:
     world = a_running_world()
     old = world.active
