@@ -14,7 +14,7 @@ from ray_operator.operator.resources import PODS, SERVICES
 from support.builders import a_cluster, a_group
 from support.control_plane import ControlPlane
 from support.kubelet import Fate, Kubelet, a_kubelet
-from support.operator_in_process import a_running_operator, difference, writes
+from support.operator_in_process import a_running_operator, difference, until_quiet, writes
 from support.witness import Witness, a_witness, name_of, uid_of
 
 REST = timedelta(seconds=3)
@@ -267,7 +267,7 @@ async def test_a_restart_in_the_middle_loses_nothing(
         for name in witness.names("small"):
             await kubelet.set_fate(name, Fate.RUNS)
         await ready(witness, "demo")
-    before = writes()
+        before = await until_quiet()
     async with a_running_operator(config, namespace):
         await witness.stays("it rests", lambda: witness.is_true("demo", "Ready"), REST)
     assert difference(before, writes()) == {}

@@ -14,7 +14,7 @@ from ray_operator.operator.kube import Kube
 from ray_operator.operator.resources import PODS, SERVICES
 from support.control_plane import ControlPlane
 from support.dashboard import Mode
-from support.operator_in_process import difference, writes
+from support.operator_in_process import difference, until_quiet, writes
 from support.service_scene import ServiceScene, Status, a_service_scene
 
 SERVE = "rayservice-sample-serve-svc"
@@ -130,7 +130,7 @@ async def test_a_restarted_operator_writes_nothing_to_a_service_at_rest(
     async with scene.operator():
         await scene.apply()
         await scene.until(lambda s: running(s) and s.reason(c.SERVE_CONFIG_APPLIED) == c.APPLIED)
-        await asyncio.sleep(3)  # until the last events are written
+        await until_quiet()
     before, sent = writes(), len(scene.rays.received("rayservice-sample"))
     async with scene.operator():
         await asyncio.sleep(8)  # two looks at Ray and a few passes

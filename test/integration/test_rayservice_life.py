@@ -14,7 +14,7 @@ from ray_operator.operator.resources import PODS
 from support.control_plane import ControlPlane
 from support.dashboard import Mode
 from support.kubelet import Fate
-from support.operator_in_process import difference, writes
+from support.operator_in_process import until_quiet
 from support.service_scene import ServiceScene, Status, a_service_scene
 
 SERVE = "rayservice-sample-serve-svc"
@@ -43,10 +43,7 @@ async def test_the_sample_comes_up_and_rests(scene: ServiceScene) -> None:
         assert {get_texts(get_object(p, "metadata"), "labels")["ray.io/serve"] for p in pods} == {
             "true"
         }
-        await asyncio.sleep(3)  # until the last events are written and the pace is that of rest
-        before = writes()
-        await asyncio.sleep(6)
-        assert difference(before, writes()) == {}
+        await until_quiet()
 
 
 async def test_a_price_is_changed_in_place(scene: ServiceScene) -> None:

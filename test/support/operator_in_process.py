@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -55,6 +56,12 @@ async def a_running_operator(
         await kube.close()
 
 
+QUIET = timedelta(seconds=12)
+"""Longer than what a controller may put off: 8 s for a cluster's progress."""
+
+PATIENCE_SECONDS = 180
+
+
 def writes() -> Mapping[str, int]:
     """How often each kind of write was sent in this process: `{"create pods": 6, …}`.
 
@@ -70,6 +77,21 @@ def writes() -> Mapping[str, int]:
                 continue
             found[f"{verb} {resource}"] = found.get(f"{verb} {resource}", 0) + int(sample.value)
     return found
+
+
+async def until_quiet(quiet: timedelta = QUIET) -> Mapping[str, int]:
+    """Wait until nothing was written for `quiet`; return the counts.
+
+    Raises:
+        TimeoutError: somebody goes on writing.
+    """
+    counts, since = writes(), time.monotonic()
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while time.monotonic() - since < quiet.total_seconds():
+            await asyncio.sleep(0.2)
+            if difference(counts, writes()):
+                counts, since = writes(), time.monotonic()
+    return counts
 
 
 def difference(before: Mapping[str, int], after: Mapping[str, int]) -> dict[str, int]:
