@@ -21,7 +21,7 @@ CURL_IMAGE = "radial/busyboxplus:curl"
 # The path, what is sent, and what the sample's page says comes back.
 QUESTIONS = (
     ("/fruit/", '["MANGO", 2]', "6"),
-    ("/calc/", '["MUL", 3]', "15 pizzas please!"),
+    ("/calc/", '["MUL", 3]', '"15 pizzas please!"'),
 )
 # Cold, two cores: image pulls and Ray's start fit in several times over.
 READY_SECONDS = 600
