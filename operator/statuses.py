@@ -27,6 +27,11 @@ MANY = 1_000
 """From so many on, objects that were written and never asked about again are looked for."""
 
 
+CATCH_UP = timedelta(milliseconds=100)
+"""When to look again while our last write is not in the cache: a watch brings it within
+milliseconds; this is for when it lags."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Last:
     resource_version: str

@@ -37,13 +37,11 @@ from ray_operator.operator.executor import Executor
 from ray_operator.operator.keys import Key
 from ray_operator.operator.notes import Note, Recorder
 from ray_operator.operator.resources import PODS, SERVICEACCOUNTS
-from ray_operator.operator.statuses import StatusWriter, status_changes
+from ray_operator.operator.statuses import CATCH_UP, StatusWriter, status_changes
 from ray_operator.operator.steps import Outcome, Warned
 from ray_operator.operator.writes import Create, Delete, Write
 
 CONTROLLER = "raycluster-controller"
-_CATCH_UP = timedelta(milliseconds=100)
-"""A watch brings our own write back within milliseconds."""
 _TOKEN_BYTES = 32
 _JITTER = 0.2
 """Resyncs are spread over ±10 %, so that clusters made together don't stay together."""
@@ -75,7 +73,7 @@ class RayClusterReconciler:
         if not is_managed_by_us(view.managed_by):
             return Result()
         if not self.statuses.caught_up(view):
-            return Result(check_again=_CATCH_UP)
+            return Result(check_again=CATCH_UP)
         seen = await self.observer.observe(view)
         return await self._pass(view, seen, self.clock.now())
 
@@ -88,7 +86,7 @@ class RayClusterReconciler:
             return Result()
         except Conflict:
             # A transition met a newer object: decide again on what the watch brings.
-            return Result(check_again=_CATCH_UP)
+            return Result(check_again=CATCH_UP)
         outcome.raise_failure()
         return Result(sooner(decided.check_again, status_wait, self._next_resync(view)))
 

@@ -31,14 +31,11 @@ from ray_operator.operator.executor import Executor
 from ray_operator.operator.keys import Key
 from ray_operator.operator.logs import Logger
 from ray_operator.operator.notes import Recorder
-from ray_operator.operator.statuses import StatusWriter
+from ray_operator.operator.statuses import CATCH_UP, StatusWriter
 from ray_operator.operator.steps import Outcome, Step
 from ray_operator.operator.writes import MergePatch
 
 log = Logger(__name__)
-
-CATCH_UP = timedelta(milliseconds=100)
-"""A watch brings our own write back within milliseconds; this is for when it lags."""
 
 LASTING = (Invalid, Forbidden, AlreadyExists)
 """Refusals that only a person can end."""
