@@ -10,8 +10,9 @@ Its own writes go through `Kube.raw`, so that counters of requests tell of the o
 
 import asyncio
 import contextlib
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from ipaddress import IPv4Address
@@ -88,11 +89,20 @@ def project(document: JsonObject) -> RawView:
     )
 
 
+@dataclass(slots=True)
+class _Lot:
+    """What one pod is to become, and whose turn it is to write it."""
+
+    fate: Fate | None = None
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
 class Kubelet:
     """Plays the node of one namespace.
 
-    `decide` is asked once for each new pod, by its name.  While `holds_deletions` is true, deleted
-    pods stay Terminating.
+    `decide` is asked once for each new pod, by its name; `set_fate` overrules it, whether or not
+    the first fate has been played by then.  While `holds_deletions` is true, deleted pods stay
+    Terminating.
     """
 
     def __init__(self, kube: Kube, namespace: str) -> None:
@@ -101,9 +111,10 @@ class Kubelet:
         self._kube = kube
         self._namespace = namespace
         self._addresses = count(1)
-        self._handled: set[str] = set()
+        self._fates: defaultdict[str, _Lot] = defaultdict(_Lot)
         self._endpoints: dict[Key, JsonObject] = {}
         self._dirty = asyncio.Event()
+        self._news = asyncio.Event()
         # Without a bound, hundreds of pods mean as many connections, and time-outs.
         self._hands = asyncio.Semaphore(_MOST_AT_ONCE)
         self._work: asyncio.Queue[Coroutine[None, None, None]] = asyncio.Queue()
@@ -127,9 +138,9 @@ class Kubelet:
     # --- what tests do to pods ------------------------------------------------------------------
     async def set_fate(self, name: str, fate: Fate) -> None:
         """Change what becomes of a pod that exists."""
-        pod = self.pods.store.get(Key(self._namespace, name))
-        assert pod is not None, f"there is no pod {name}"
-        await self._play(pod, fate)
+        pod = await self._seen(name)
+        self._fates[pod.uid].fate = fate
+        await self._play(pod)
 
     async def release_deletions(self) -> None:
         """Let every Terminating pod go."""
@@ -144,14 +155,15 @@ class Kubelet:
 
     def _on_pod(self, _old: RawView | None, new: RawView | None) -> None:
         self._dirty.set()
+        self._news.set()
         if new is None:
             return
         if new.is_terminating:
             if not self.holds_deletions:
                 self._work.put_nowait(self._remove(new))
-        elif new.uid not in self._handled:
-            self._handled.add(new.uid)
-            self._work.put_nowait(self._play(new, self.decide(new.key.name)))
+        elif self._fates[new.uid].fate is None:
+            self._fates[new.uid].fate = self.decide(new.key.name)
+            self._work.put_nowait(self._play(new))
 
     def _on_owner(self, old: RawView | None, new: RawView | None) -> None:
         if old is not None and new is None:
@@ -168,14 +180,26 @@ class Kubelet:
                 await self._ask("DELETE", RAYCLUSTERS.path(*cluster.key), None)
 
     # --- pods -----------------------------------------------------------------------------------
-    async def _play(self, pod: RawView, fate: Fate) -> None:
-        if fate is Fate.IGNORED:
-            return
-        if fate is not Fate.UNSCHEDULABLE and not get_text(pod.document, "nodeName"):
-            await self._bind(pod)
-        status = _status(pod.document, fate, str(_POD_NETWORK + next(self._addresses)))
-        answer = await self._ask("PATCH", PODS.path(*pod.key, "status"), {"status": status})
-        assert answer < _OK or answer == _GONE, f"status of {pod.key.name}: HTTP {answer}"
+    async def _play(self, pod: RawView) -> None:
+        """Write the pod's fate as it is when its turn comes, so that an older one never wins."""
+        lot = self._fates[pod.uid]
+        async with lot.turn:
+            fate = lot.fate
+            if fate is None or fate is Fate.IGNORED:
+                return
+            if fate is not Fate.UNSCHEDULABLE and not _is_bound(pod):
+                await self._bind(pod)
+            status = _status(pod.document, fate, str(_POD_NETWORK + next(self._addresses)))
+            answer = await self._ask("PATCH", PODS.path(*pod.key, "status"), {"status": status})
+            assert answer < _OK or answer == _GONE, f"status of {pod.key.name}: HTTP {answer}"
+
+    async def _seen(self, name: str) -> RawView:
+        """The pod, as soon as the kubelet's own watch has told of it; a test's may be ahead."""
+        async with asyncio.timeout(_TIMEOUT.total_seconds()):
+            while (pod := self.pods.store.get(Key(self._namespace, name))) is None:
+                self._news.clear()
+                await self._news.wait()
+        return pod
 
     async def _bind(self, pod: RawView) -> None:
         target: JsonObject = {"apiVersion": "v1", "kind": "Node", "name": NODE}
@@ -241,6 +265,10 @@ async def a_kubelet(kube: Kube, namespace: str) -> AsyncIterator[Kubelet]:
         await asyncio.wait({task})
         if not task.cancelled() and task.exception() is not None:
             raise task.exception() or AssertionError("the kubelet died")
+
+
+def _is_bound(pod: RawView) -> bool:
+    return bool(get_text(get_object(pod.document, "spec"), "nodeName"))
 
 
 def _is_owned(child: RawView, uid: str) -> bool:
