@@ -118,8 +118,8 @@ async def test_a_service_of_that_name_that_is_not_ours_is_left_alone(scene: Serv
     await scene.kube.create(SERVICES, foreign)
     async with scene.operator():
         await scene.apply()
-        status = await scene.until(running)
-        assert "rayservice-sample-head" in status.message(c.UPGRADE_IN_PROGRESS)
+        name = "rayservice-sample-head"
+        await scene.until(lambda s: running(s) and name in s.message(c.UPGRADE_IN_PROGRESS))
     kept = await scene.kube.get(SERVICES, Key(scene.namespace, "rayservice-sample-head"))
     assert get_texts(get_object(kept, "spec"), "selector") == {"app": "mine"}
 
