@@ -145,7 +145,7 @@ async def test_a_cluster_that_somebody_deletes_is_replaced(scene: ServiceScene) 
         await scene.kube.delete(RAYCLUSTERS, Key(scene.namespace, before.active))
         after = await scene.until(lambda s: running(s) and s.active != before.active)
         assert await scene.clusters() == (after.active,)
-        assert await scene.selected(SERVE) == after.active
+        await scene.until_selected(after.active, SERVE)
 
 
 async def test_a_template_that_the_api_server_refuses_is_told_and_mended(

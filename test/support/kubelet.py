@@ -120,7 +120,9 @@ class Kubelet:
         self._work: asyncio.Queue[Coroutine[None, None, None]] = asyncio.Queue()
         self.pods = self._watch(PODS)
         self.services = self._watch(SERVICES)
-        self.owners = [self._watch(RAYCLUSTERS), self._watch(RAYSERVICES)]
+        self.clusters_of_ray = self._watch(RAYCLUSTERS)
+        self.services_of_ray = self._watch(RAYSERVICES)
+        self.owners = (self.clusters_of_ray, self.services_of_ray)
         self.pods.on_change(self._on_pod)
         self.services.on_change(lambda _old, _new: self._dirty.set())
         for owners in self.owners:
@@ -175,7 +177,7 @@ class Kubelet:
             for child in informer.store.values():
                 if _is_owned(child, uid):
                     await self._ask("DELETE", resource.path(*child.key), None)
-        for cluster in self.owners[0].store.values():
+        for cluster in self.clusters_of_ray.store.values():
             if _is_owned(cluster, uid):
                 await self._ask("DELETE", RAYCLUSTERS.path(*cluster.key), None)
 

@@ -6,8 +6,8 @@ which may be in the middle of anything: the next one finds what it left.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -39,7 +39,7 @@ from ray_operator.operator.resources import EVENTS, SERVICES, Resource
 from ray_operator.operator.settings import Settings
 from support.control_plane import ControlPlane
 from support.dashboard import FakeRays
-from support.kubelet import Kubelet, a_kubelet
+from support.kubelet import Kubelet, RawView, a_kubelet, project
 
 SAMPLE = Path(__file__).parents[2] / "config" / "samples" / "ray_v1alpha1_rayservice.yaml"
 PATIENCE_SECONDS = 60.0
@@ -56,6 +56,14 @@ class ServiceScene:
     namespace: str
     kubelet: Kubelet
     rays: FakeRays
+    _listeners: list[Callable[[RawView | None, RawView | None], None]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        def tell(old: RawView | None, new: RawView | None) -> None:
+            for listener in tuple(self._listeners):
+                listener(old, new)
+
+        self.kubelet.services_of_ray.on_change(tell)
 
     # --- what a user does ---------------------------------------------------------------------
     async def apply(self, name: str = "rayservice-sample", **spec: JsonValue) -> None:
@@ -125,17 +133,27 @@ class ServiceScene:
     async def until(
         self, holds: Callable[["Status"], bool], name: str = "rayservice-sample"
     ) -> "Status":
-        """Wait until the status is such, and return it."""
-        status = Status({})
-        try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                while True:
-                    status = await self.status(name)
-                    if holds(status):
-                        return status
-                    await asyncio.sleep(LOOK_SECONDS)
-        except TimeoutError:
-            raise AssertionError(f"it did not come about: {status.document}") from None
+        """Wait until the status is such, be it for a moment only, and return it."""
+        found: asyncio.Future[Status] = asyncio.get_running_loop().create_future()
+
+        def see(_old: RawView | None, new: RawView | None) -> None:
+            if new is None or new.key.name != name or found.done():
+                return
+            status = Status(get_object(new.document, "status"))
+            if holds(status):
+                found.set_result(status)
+
+        with self._told(see):
+            try:
+                async with asyncio.timeout(PATIENCE_SECONDS):
+                    while not found.done():
+                        # `holds` may ask for more than the status, of which no watch tells.
+                        see(None, project(await self.service(name)))
+                        await asyncio.wait({found}, timeout=LOOK_SECONDS)
+            except TimeoutError:
+                text = f"it did not come about: {(await self.status(name)).document}"
+                raise AssertionError(text) from None
+        return found.result()
 
     async def until_clusters(self, count: int) -> None:
         """Wait until there are that many RayClusters."""
@@ -143,10 +161,26 @@ class ServiceScene:
             while len(await self.clusters()) != count:  # noqa: ASYNC110 - the API server is asked
                 await asyncio.sleep(LOOK_SECONDS)
 
+    async def until_selected(self, cluster: str, *services: str) -> None:
+        """Wait until each of the Services selects that cluster."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            for service in services:
+                while await self.selected(service) != cluster:  # noqa: ASYNC110 - as above
+                    await asyncio.sleep(LOOK_SECONDS)
+
     def price(self, cluster: str) -> JsonValue:
         """Return the price of mangos in the last config that a cluster was sent."""
         (fruit, _) = get_objects(self.rays.received(cluster)[-1], "applications")
         return get_object(get_objects(fruit, "deployments")[0], "user_config").get("price")
+
+    @contextlib.contextmanager
+    def _told(self, see: Callable[[RawView | None, RawView | None], None]) -> Iterator[None]:
+        """Call `see` for each change of a RayService inside the `with`."""
+        self._listeners.append(see)
+        try:
+            yield
+        finally:
+            self._listeners.remove(see)
 
     # --- the operator -------------------------------------------------------------------------
     @contextlib.asynccontextmanager
