@@ -25,7 +25,7 @@ from ray_operator.operator.errors import KubeError
 from ray_operator.operator.keys import Key
 from ray_operator.operator.kube import Kube
 from ray_operator.operator.logs import Logger
-from ray_operator.operator.reflector import Reflector, Scope
+from ray_operator.operator.reflector import IDLE, Reflector, Scope
 from ray_operator.operator.resources import Resource
 from ray_operator.operator.store import Indexer, Store, View
 
@@ -47,6 +47,7 @@ class Informer(Generic[V]):
         indexes: by what `store.by_index` can be asked.
         clock: measures silence and rests.
         is_essential: see `Scope`.
+        idle: a watch on which nothing comes for so long, not even a bookmark, is given up.
     """
 
     def __init__(  # noqa: PLR0913 - what to watch is one thought; the options are keyword-only
@@ -60,6 +61,7 @@ class Informer(Generic[V]):
         indexes: Mapping[str, Indexer[V]] | None = None,
         clock: Clock | None = None,
         is_essential: bool = False,
+        idle: timedelta = IDLE,
     ) -> None:
         self.resource = resource
         self.store: Store[V] = Store(indexes)
@@ -68,7 +70,11 @@ class Informer(Generic[V]):
         spaces = namespaces if namespaces and resource.namespaced else ("",)
         self._reflectors = tuple(
             Reflector(
-                kube, Scope(resource, space, selector, is_essential), self, clock or SystemClock()
+                kube,
+                Scope(resource, space, selector, is_essential),
+                self,
+                clock or SystemClock(),
+                idle=idle,
             )
             for space in spaces
         )

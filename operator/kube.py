@@ -103,12 +103,23 @@ class KubeOptions:
     in_cluster: bool = False
     qps: float = 0.0
     burst: int = 1
+    timeout: timedelta = REQUEST_TIMEOUT
+    """How long a request may take, from its connection to the last byte of its answer."""
 
 
 class Kube:
     """One connection pool to one API server. Made by `connect`, ended by `close`."""
 
-    def __init__(self, credentials: "_Credentials", limiter: Limiter, clock: Clock) -> None:
+    def __init__(
+        self,
+        credentials: "_Credentials",
+        limiter: Limiter,
+        clock: Clock,
+        timeout: timedelta = REQUEST_TIMEOUT,
+    ) -> None:
+        self._whole = aiohttp.ClientTimeout(
+            total=timeout.total_seconds(), sock_connect=CONNECT_TIMEOUT.total_seconds()
+        )
         self._credentials = credentials
         self._limiter = limiter
         self._clock = clock
@@ -131,7 +142,8 @@ class Kube:
         """
         credentials = _Credentials(options, clock)
         await credentials.load()
-        return cls(credentials, Limiter(options.qps, options.burst, clock), clock)
+        limiter = Limiter(options.qps, options.burst, clock)
+        return cls(credentials, limiter, clock, options.timeout)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -320,7 +332,7 @@ class Kube:
         started = self._clock.monotonic()
         try:
             with transport_errors_as_ours(call):
-                async with await self._open(self._short, call, _WHOLE) as response:
+                async with await self._open(self._short, call, self._whole) as response:
                     await raise_for_status(call, response)
                     document = decode(await response.read())
                     return Written(document, read_warnings(response))
@@ -388,11 +400,6 @@ class Kube:
         trace.on_request_headers_sent.append(check)
         trace.on_request_chunk_sent.append(check)
         return trace
-
-
-_WHOLE = aiohttp.ClientTimeout(
-    total=REQUEST_TIMEOUT.total_seconds(), sock_connect=CONNECT_TIMEOUT.total_seconds()
-)
 
 
 def _count(call: Call, status: int) -> None:

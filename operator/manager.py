@@ -33,6 +33,7 @@ from ray_operator.operator.informer import Informer
 from ray_operator.operator.kube import Kube
 from ray_operator.operator.logs import Logger
 from ray_operator.operator.parts import Parts
+from ray_operator.operator.reflector import IDLE
 from ray_operator.operator.resources import Resource
 from ray_operator.operator.settings import Settings
 from ray_operator.operator.statuses import StatusWriter
@@ -55,12 +56,18 @@ is next to nothing to find, and the default of 700 costs 3 % of the CPU."""
 
 
 class Manager:
-    """The parts of one process that leads. Declare first, then `start`, at last `stop`."""
+    """The parts of one process that leads. Declare first, then `start`, at last `stop`.
 
-    def __init__(self, kube: Kube, settings: Settings, clock: Clock) -> None:
+    `idle` is how long a watch may be silent before it is given up; tests have less patience.
+    """
+
+    def __init__(
+        self, kube: Kube, settings: Settings, clock: Clock, *, idle: timedelta = IDLE
+    ) -> None:
         self.previous_renewal: datetime | None = None
         """When an operator was last at work before this one; known once this one leads."""
         self._kube = kube
+        self._idle = idle
         self._settings = settings
         self._clock = clock
         self._supervisor = Supervisor(clock)
@@ -107,6 +114,7 @@ class Manager:
             indexes=indexes,
             clock=self._clock,
             is_essential=is_essential,
+            idle=self._idle,
         )
         # The manager only asks for state, so that the kind of view does not matter here.
         self._informers.append(informer)  # type: ignore[arg-type]
