@@ -110,11 +110,19 @@ class Cut(Exception):  # noqa: N818 - it is no error: it is what is to happen
         self.after = after
 
 
-@dataclass(frozen=True, slots=True)
-class End:
+class End(Exception):  # noqa: N818 - as above
     """A stream is to end as the API server ends it, after this line if there is one."""
 
-    last: bytes = b""
+    def __init__(self, last: bytes = b"") -> None:
+        super().__init__()
+        self.last = last
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A line upon which the faults have acted already."""
+
+    line: bytes
 
 
 class Stream:
@@ -124,7 +132,11 @@ class Stream:
         self.asked = asked
         self.is_silent = False
         """From now on nothing comes, and the connection stays open."""
-        self.queue: asyncio.Queue[bytes | End | Cut] = asyncio.Queue()
+        self.queue: asyncio.Queue[bytes | Decided | End | Cut] = asyncio.Queue()
+
+    def send(self, line: bytes) -> None:
+        """Send a line past the faults."""
+        self.queue.put_nowait(Decided(line))
 
     def end(self, last: bytes = b"") -> None:
         """End it, after the lines that have come and `last`."""

@@ -22,7 +22,7 @@ from aiohttp import web
 from multidict import CIMultiDict
 from yarl import URL
 
-from faults.exchange import Answer, Asked, Cut, End, Forward, Stream
+from faults.exchange import Answer, Asked, Cut, Decided, End, Forward, Stream
 from faults.faults import Fault, Where
 from faults.stopper import KillAfter, KillBefore
 from support.control_plane import ControlPlane, write_kubeconfig
@@ -205,24 +205,30 @@ class FaultProxy:
         reading = asyncio.create_task(_read_into(stream, lines), name=f"read {asked}")
         try:
             while True:
-                item = await stream.queue.get()
-                if isinstance(item, Cut):
-                    raise item
-                if isinstance(item, End):
-                    if item.last:
-                        await response.write(item.last)
-                    if stream.is_silent:
-                        await asyncio.Event().wait()
-                    return
-                for line in self._line(stream, item):
+                for line in self._become(stream, await stream.queue.get()):
                     await response.write(line)
+        except End as end:
+            if end.last:
+                await response.write(end.last)
         finally:
             self._streams.discard(stream)
             reading.cancel()
             await asyncio.wait({reading})
 
-    def _line(self, stream: Stream, line: bytes) -> list[bytes]:
-        lines = [line]
+    def _become(self, stream: Stream, item: bytes | Decided | End | Cut) -> list[bytes]:
+        """Return what is sent for an item of the stream's queue.
+
+        Raises:
+            End: the stream is over.
+            Cut: it is cut.
+        """
+        if stream.is_silent:
+            return []  # not even its end can be seen
+        if isinstance(item, End | Cut):
+            raise item
+        if isinstance(item, Decided):
+            return [item.line]
+        lines = [item]
         for fault in tuple(self._faults):
             if fault.where(stream.asked):
                 lines = [out for each in lines for out in fault.line(stream, each)]
@@ -301,6 +307,8 @@ async def _read_into(stream: Stream, lines: AsyncIterator[bytes]) -> None:
             stream.queue.put_nowait(line)
     except aiohttp.ClientError:
         stream.cut()
+    except Cut as cut:
+        stream.queue.put_nowait(cut)
     else:
         stream.end()
 

@@ -3,16 +3,42 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from faults.faults import on
+from faults.faults import (
+    BareStatus,
+    CutAnswer,
+    CutInMidChunk,
+    CutRequest,
+    Delay,
+    EmptyStream,
+    ErrorEvent,
+    Fault,
+    Garbage,
+    HiddenEvent,
+    Lag,
+    LostAnswer,
+    LostRequest,
+    OldEventsAgain,
+    Refusal,
+    RefusalAfterwards,
+    RepeatEvents,
+    RequestFault,
+    Silence,
+    SmallPieces,
+    StaleList,
+    on,
+    on_first_list,
+)
 from faults.proxy import FaultProxy, a_fault_proxy
 from faults.stopper import KillAfter, KillBefore
 from ray_operator.operator.clock import SystemClock
-from ray_operator.operator.errors import Unreachable
+from ray_operator.operator.documents import JsonObject, get_object, get_text
+from ray_operator.operator.errors import KubeError, Unreachable
 from ray_operator.operator.keys import Key
 from ray_operator.operator.kube import Kube, KubeOptions
 from ray_operator.operator.resources import EVENTS, PODS
@@ -124,3 +150,109 @@ async def test_open_watches_can_be_ended(server: ApiServer, proxy: FaultProxy) -
     async with connected(proxy) as kube, asyncio.timeout(10):
         async for _ in kube.watch(a_watch()):
             assert proxy.end_streams(on("watch", "pods")) == 1
+
+
+# -- what each fault looks like to the operator's client
+
+FIRST, SECOND = event("ADDED", a_pod("a", "2")), event("MODIFIED", a_pod("a", "3"))
+WATCHES = on("watch", "pods")
+SHORT = timedelta(seconds=0.3)
+
+
+async def lines_through(
+    server: ApiServer, proxy: FaultProxy, fault: Fault, *, idle: timedelta = timedelta(seconds=60)
+) -> list[str]:
+    """Watch two events through a fault; return the versions seen, and the error's class."""
+    server.on("WATCH", PATH, stream(FIRST, SECOND, then="hang"))
+    proxy.inject(fault)
+    seen: list[str] = []
+    async with connected(proxy) as kube, asyncio.timeout(10):
+        try:
+            async for found in kube.watch(replace(a_watch(), idle=idle)):
+                seen.append(get_text(get_object(found.document, "metadata"), "resourceVersion"))
+                if len(seen) == 4 or (seen[-1] == "3" and fault.is_spent):
+                    break
+        except KubeError as error:
+            seen.append(type(error).__name__)
+    return seen
+
+
+STREAMS: dict[str, tuple[Fault, list[str]]] = {
+    "silence": (Silence(WATCHES, skip=1), ["2", "Unreachable"]),
+    "cut": (CutInMidChunk(WATCHES, skip=1), ["2", "Unreachable"]),
+    "garbage": (Garbage(WATCHES, skip=1), ["2", "Unreachable"]),
+    "error event": (ErrorEvent(WATCHES, skip=1), ["2", "Gone"]),
+    "bare status": (BareStatus(WATCHES, skip=1), ["2", "Gone"]),
+    "repeated": (RepeatEvents(WATCHES), ["2", "2", "3", "3"]),
+    "old again": (OldEventsAgain(WATCHES), ["2", "3", "2", "Unreachable"]),
+    "hidden": (HiddenEvent(WATCHES, ends_after=timedelta()), ["2", "Gone"]),
+    "late": (Lag(WATCHES, timedelta()), ["2", "3", "Unreachable"]),
+    "small pieces": (SmallPieces(WATCHES, bytes_each=5), ["2", "3", "Unreachable"]),
+    "refused": (Refusal(410, WATCHES), ["Gone"]),
+    "empty": (EmptyStream(WATCHES), []),
+    "lost": (LostRequest(WATCHES), ["Unreachable"]),
+}
+
+
+@pytest.mark.parametrize("name", STREAMS)
+async def test_a_watch_suffers(server: ApiServer, proxy: FaultProxy, name: str) -> None:
+    fault, expected = STREAMS[name]
+    seen = await lines_through(server, proxy, fault, idle=SHORT)
+    assert seen == expected
+    assert fault.acted
+
+
+CREATES = on("create", "pods")
+REQUESTS: dict[str, tuple[RequestFault, str, int]] = {
+    "refused": (Refusal(500, CREATES), "ServerError", 0),
+    "refused for a while": (Refusal(429, CREATES, retry_after_seconds=99), "TooManyRequests", 0),
+    "refused afterwards": (RefusalAfterwards(CREATES), "ServerError", 1),
+    "lost": (LostRequest(CREATES), "Unreachable", 0),
+    "answer lost": (LostAnswer(CREATES), "Unreachable", 1),
+    "cut": (CutRequest(CREATES), "Unreachable", 0),
+    "cut in mid-answer": (CutAnswer(CREATES), "Unreachable", 1),
+    "late": (Delay(CREATES, timedelta()), "", 1),
+    "unauthorized once": (Refusal(401, CREATES), "", 1),
+}
+
+
+@pytest.mark.parametrize("name", REQUESTS)
+async def test_a_write_suffers(server: ApiServer, proxy: FaultProxy, name: str) -> None:
+    fault, error_class, arrive = REQUESTS[name]
+    server.on("POST", PATH, reply(a_pod("a"), 201))
+    proxy.inject(fault)
+    options = KubeOptions(kubeconfig=proxy.kubeconfig, timeout=SHORT)
+    kube = await Kube.connect(options, SystemClock())
+    said = ""
+    try:
+        await kube.create(PODS, a_pod("a"))
+    except KubeError as error:
+        said = type(error).__name__
+    await kube.close()
+    assert (said, server.count("POST")) == (error_class, arrive)
+    assert fault.is_spent
+
+
+@pytest.mark.parametrize("by_watch", [False, True])
+async def test_a_stale_list_shows_the_past_and_its_position(
+    server: ApiServer, proxy: FaultProxy, *, by_watch: bool
+) -> None:
+    past: JsonObject = {
+        "kind": "PodList",
+        "apiVersion": "v1",
+        "metadata": {"resourceVersion": "7"},
+        "items": [a_pod("old", "6")],
+    }
+    server.on("WATCH", PATH, stream(FIRST))
+    proxy.inject(StaleList(on_first_list("pods"), past))
+    async with connected(proxy) as kube:
+        if by_watch:
+            request = replace(a_watch(), resource_version="", initial=True)
+            found = [event.document async for event in kube.watch(request)]
+            assert server.requests[0].query["resourceVersion"] == "7"
+            assert "sendInitialEvents" not in server.requests[0].query
+        else:
+            pages = kube.list_pages(PODS, namespace="ns")
+            found = [item async for page in pages for item in page.items]
+    names = [get_text(get_object(each, "metadata"), "name") for each in found]
+    assert names == (["old", "", "a"] if by_watch else ["old"])
