@@ -7,20 +7,13 @@ which may be in the middle of anything: the next one finds what it left.
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
 
 from ray_operator.api import labels
-from ray_operator.controllers.build_options import build_options
-from ray_operator.controllers.caches import build_caches
-from ray_operator.controllers.dashboard.transport import Direct
 from ray_operator.controllers.kinds import RAYCLUSTERS, RAYSERVICES
-from ray_operator.controllers.raycluster import wiring as raycluster_wiring
-from ray_operator.controllers.rayservice import wiring as rayservice_wiring
-from ray_operator.operator.clock import SystemClock
 from ray_operator.operator.documents import (
     JsonObject,
     JsonValue,
@@ -33,13 +26,13 @@ from ray_operator.operator.documents import (
 )
 from ray_operator.operator.errors import NotFound
 from ray_operator.operator.keys import Key
-from ray_operator.operator.kube import Kube, KubeOptions
-from ray_operator.operator.manager import Manager
+from ray_operator.operator.kube import Kube
 from ray_operator.operator.resources import EVENTS, SERVICES, Resource
 from ray_operator.operator.settings import Settings
 from support.control_plane import ControlPlane
 from support.dashboard import FakeRays
 from support.kubelet import Kubelet, RawView, a_kubelet, project
+from support.operator_in_process import RunningOperator, a_running_operator
 
 SAMPLE = Path(__file__).parents[2] / "config" / "samples" / "ray_v1alpha1_rayservice.yaml"
 PATIENCE_SECONDS = 60.0
@@ -184,34 +177,13 @@ class ServiceScene:
 
     # --- the operator -------------------------------------------------------------------------
     @contextlib.asynccontextmanager
-    async def operator(self, settings: Settings | None = None) -> AsyncIterator[Manager]:
+    async def operator(self, settings: Settings | None = None) -> AsyncIterator[RunningOperator]:
         """Run both controllers; at the end they stop at once, whatever they are at."""
-        settings = replace(
-            settings or Settings(),
-            kubeconfig=self.plane.kubeconfig,
-            watch_namespaces=(self.namespace,),
-            enable_leader_election=False,
-        )
-        clock = SystemClock()
-        kube = await Kube.connect(KubeOptions(kubeconfig=self.plane.kubeconfig), clock)
-        manager = Manager(kube, settings, clock)
-        caches = build_caches(manager.watch)
-        clusters, services = manager.queue("raycluster"), manager.queue("rayservice")
-        manager.control(raycluster_wiring.wire(manager.parts, caches, clusters), clusters)
-        transport = Direct(self.rays.locate)
-        options = build_options(settings)
-        manager.control(
-            rayservice_wiring.wire(manager.parts, caches, services, options, transport), services
-        )
-        work = asyncio.create_task(manager.run(), name="operator")
-        try:
-            yield manager
-        finally:
-            await manager.stop(finish=timedelta())
-            work.cancel()
-            await asyncio.wait({work})
-            await transport.close()
-            await kube.close()
+        async with a_running_operator(
+            self.plane.kubeconfig, self.namespace, settings, locate=self.rays.locate
+        ) as operator:
+            operator.stop_at_once()
+            yield operator
 
     def life_of(self, namespace: str, pod: str) -> str:
         """Return the UID of a pod; "" if there is none."""
