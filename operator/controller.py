@@ -22,6 +22,7 @@ from ray_operator.operator.errors import (
 )
 from ray_operator.operator.keys import Key
 from ray_operator.operator.logs import Logger, log_context
+from ray_operator.operator.urgency import Urgency
 from ray_operator.operator.workqueue import QueueShutDown, WorkQueue
 
 log = Logger(__name__)
@@ -48,11 +49,13 @@ the caches will tell."""
 class Result:
     """How a reconcile ended well.
 
-    `check_again` asks for another turn after that time, whatever happens until then; `None`
-    waits for a change.
+    `check_again` asks for another turn after that time, because time alone changes something;
+    `None` waits for a change.  `resync` asks for one as a safety net, which can wait in the queue.
+    What a turn asks for replaces what earlier ones asked for.
     """
 
     check_again: timedelta | None = None
+    resync: timedelta | None = None
 
 
 class Reconciler(Protocol):
@@ -149,6 +152,9 @@ class Controller:
 
     def _succeeded(self, key: Key, result: Result) -> str:
         self.queue.forget(key)
+        self.queue.cancel_delay(key)
+        if result.resync is not None:
+            self.queue.add_after(key, result.resync, Urgency.ROUTINE)
         if result.check_again is None:
             return "success"
         self.queue.add_after(key, result.check_again)

@@ -1,4 +1,7 @@
-"""Keys that become due later; of several times for one key, the earliest counts."""
+"""Keys that become due later; of several times for one key, the earliest counts.
+
+They come with the urgency with which they were put off; of several, the greatest.
+"""
 
 import asyncio
 import heapq
@@ -7,6 +10,7 @@ from datetime import timedelta
 
 from ray_operator.operator.clock import Clock
 from ray_operator.operator.keys import Key
+from ray_operator.operator.urgency import Urgency
 
 SLACK = 100
 """So many outdated entries are not worth cleaning up."""
@@ -15,27 +19,29 @@ SLACK = 100
 class Delays:
     """A heap of due times beside a queue, delivered by `run`."""
 
-    def __init__(self, clock: Clock, deliver: Callable[[Key], None]) -> None:
+    def __init__(self, clock: Clock, deliver: Callable[[Key, Urgency], None]) -> None:
         self._clock = clock
         self._deliver = deliver
-        self._due: dict[Key, float] = {}  # the truth; the heap may hold outdated entries
+        # The truth; the heap may hold outdated entries.
+        self._due: dict[Key, tuple[float, Urgency]] = {}
         self._heap: list[tuple[float, Key]] = []
         self._sooner = asyncio.Event()  # set when the next due time has moved forward
 
     def __len__(self) -> int:
         return len(self._due)
 
-    def add(self, key: Key, delay: timedelta) -> None:
+    def add(self, key: Key, delay: timedelta, urgency: Urgency) -> None:
         """Deliver `key` after `delay`, unless it is due sooner anyway."""
         due = self._clock.monotonic() + delay.total_seconds()
-        if due >= self._due.get(key, float("inf")):
+        planned, most = self._due.get(key, (float("inf"), urgency))
+        self._due[key] = (min(due, planned), min(urgency, most))
+        if due >= planned:
             return
-        self._due[key] = due
         heapq.heappush(self._heap, (due, key))
         if self._heap[0][1] == key:
             self._sooner.set()
         if len(self._heap) > 2 * len(self._due) + SLACK:
-            self._heap = [(due, key) for key, due in self._due.items()]
+            self._heap = [(due, key) for key, (due, _) in self._due.items()]
             heapq.heapify(self._heap)
 
     def drop(self, key: Key) -> None:
@@ -53,9 +59,10 @@ class Delays:
         now = self._clock.monotonic()
         while self._heap and self._heap[0][0] <= now:
             due, key = heapq.heappop(self._heap)
-            if self._due.get(key) == due:
+            planned, urgency = self._due.get(key, (None, Urgency.ROUTINE))
+            if planned == due:
                 del self._due[key]
-                self._deliver(key)
+                self._deliver(key, urgency)
 
     async def _wait_for_next(self) -> None:
         if not self._heap:

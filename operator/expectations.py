@@ -84,6 +84,19 @@ class Expectations:
             self._expiries.pop(owner, None)
         return not any(item.lane == lane for item in expected)
 
+    def wait(self, owner: Key) -> timedelta | None:
+        """Return how long until what `owner` waits for expires; `None`: it waits for nothing.
+
+        Forgets what has expired, also in lanes about which nobody asks any more.
+        """
+        now = self._clock.monotonic()
+        left = {item: at for item, at in self._expiries.get(owner, {}).items() if at > now}
+        if not left:
+            self._expiries.pop(owner, None)
+            return None
+        self._expiries[owner] = left
+        return timedelta(seconds=min(left.values()) - now)
+
     def forget(self, owner: Key) -> None:
         """Drop everything about an owner that is gone."""
         self._expiries.pop(owner, None)

@@ -125,7 +125,7 @@ class Manager:
 
     def queue(self, name: str) -> WorkQueue:
         """Return a new queue for the controller `name`."""
-        return WorkQueue(name, self._clock)
+        return WorkQueue(name, self._clock, workers=self._settings.reconcile_concurrency)
 
     def control(self, reconciler: Reconciler, queue: WorkQueue) -> None:
         """Let `reconciler` work on the keys of `queue`, which gives the controller its name."""

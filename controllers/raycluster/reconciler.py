@@ -2,7 +2,6 @@
 
 import base64
 import secrets
-import zlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -37,14 +36,13 @@ from ray_operator.operator.executor import Executor
 from ray_operator.operator.keys import Key
 from ray_operator.operator.notes import Note, Recorder
 from ray_operator.operator.resources import PODS, SERVICEACCOUNTS
+from ray_operator.operator.resync import Resync
 from ray_operator.operator.statuses import CATCH_UP, StatusWriter, status_changes
 from ray_operator.operator.steps import Outcome, Warned
 from ray_operator.operator.writes import Create, Delete, Write
 
 CONTROLLER = "raycluster-controller"
 _TOKEN_BYTES = 32
-_JITTER = 0.2
-"""Resyncs are spread over ±10 %, so that clusters made together don't stay together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +54,7 @@ class RayClusterReconciler:
     statuses: StatusWriter
     recorder: Recorder
     clock: Clock
-    resync: timedelta | None
+    resync: Resync
 
     async def reconcile(self, key: Key) -> Result:
         """Do one pass over one RayCluster.
@@ -88,7 +86,10 @@ class RayClusterReconciler:
             # A transition met a newer object: decide again on what the watch brings.
             return Result(check_again=CATCH_UP)
         outcome.raise_failure()
-        return Result(sooner(decided.check_again, status_wait, self._next_resync(view)))
+        # A lane that waits for the cache goes on when its patience ends, even if nothing is heard.
+        patience = self.observer.expectations.wait(view.key)
+        again = sooner(decided.check_again, status_wait, patience)
+        return Result(again, resync=self.resync.wait(view.key))
 
     async def _act(self, view: ResourceView, seen: Observed, decided: Plan) -> Outcome:
         if not decided.actions:
@@ -144,12 +145,6 @@ class RayClusterReconciler:
         self._tell(view, outcome.notes())
         outcome.raise_failure()
         return Result()
-
-    def _next_resync(self, view: ResourceView) -> timedelta | None:
-        if self.resync is None:
-            return None
-        share = zlib.crc32(view.uid.encode()) / 2**32
-        return self.resync * (1 - _JITTER / 2 + _JITTER * share)
 
 
 def _head_needs(seen: Observed) -> frozenset[str]:

@@ -1,8 +1,9 @@
 """Puts the RayCluster controller together, and says which changes it wants to hear of."""
 
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from ray_operator.api import gates
+from ray_operator.api.conditions import RAY_CLUSTER_PROVISIONED as READY
 from ray_operator.api.kinds import RAY_CLUSTER
 from ray_operator.controllers.build_options import build_options
 from ray_operator.controllers.caches import Caches
@@ -11,11 +12,15 @@ from ray_operator.controllers.raycluster.existence import Existence
 from ray_operator.controllers.raycluster.observe import Observer
 from ray_operator.controllers.raycluster.observed import Policy
 from ray_operator.controllers.raycluster.reconciler import CONTROLLER, RayClusterReconciler
+from ray_operator.controllers.urgency import urgency_for, urgency_of
 from ray_operator.controllers.views.ownership import Owner
 from ray_operator.controllers.views.resource import ResourceView, needs_attention
 from ray_operator.operator.controller import Reconciler
+from ray_operator.operator.informer import Informer
 from ray_operator.operator.keys import Key
 from ray_operator.operator.parts import Parts
+from ray_operator.operator.resync import Resync
+from ray_operator.operator.store import View
 from ray_operator.operator.workqueue import WorkQueue
 
 
@@ -42,7 +47,7 @@ def wire(parts: Parts, caches: Caches, queue: WorkQueue) -> Reconciler:
         statuses=parts.statuses,
         recorder=parts.recorder(CONTROLLER),
         clock=parts.clock,
-        resync=settings.resync,
+        resync=Resync(settings.resync, parts.clock),
     )
 
 
@@ -50,24 +55,31 @@ def _subscribe(caches: Caches, queue: WorkQueue) -> None:
     def on_cluster(old: ResourceView | None, new: ResourceView | None) -> None:
         view = new or old
         if view is not None and needs_attention(old, new):
-            queue.add(view.key, routine=not caches.rayclusters.has_synced)
+            is_first = not caches.rayclusters.has_synced
+            queue.add(view.key, urgency_of(old, new, ready=READY, is_first_list=is_first))
 
-    def on_child(old: _Child | None, new: _Child | None) -> None:
-        # Both: a child may have changed hands.
-        for view in {id(view): view for view in (old, new) if view is not None}.values():
-            if view.owner is not None and view.owner.kind == RAY_CLUSTER.name:
-                queue.add(Key(view.key.namespace, view.owner.name))
+    def on_child_of(informer: Informer[_ChildView]) -> None:
+        def on_child(old: _ChildView | None, new: _ChildView | None) -> None:
+            # Both: a child may have changed hands.
+            for view in {id(view): view for view in (old, new) if view is not None}.values():
+                if view.owner is not None and view.owner.kind == RAY_CLUSTER.name:
+                    key = Key(view.key.namespace, view.owner.name)
+                    is_first = not informer.has_synced
+                    cluster = caches.raycluster(key)
+                    queue.add(key, urgency_for(cluster, ready=READY, is_first_list=is_first))
 
-    caches.rayclusters.on_change(on_cluster)
-    caches.pods.on_change(on_child)
-    caches.services.on_change(on_child)
-    for informer in (caches.accounts, caches.roles, caches.bindings, caches.budgets):
         informer.on_change(on_child)
 
+    caches.rayclusters.on_change(on_cluster)
+    on_child_of(caches.pods)
+    on_child_of(caches.services)
+    for informer in (caches.accounts, caches.roles, caches.bindings, caches.budgets):
+        on_child_of(informer)
 
-class _Child(Protocol):
-    @property
-    def key(self) -> Key: ...
 
+class _Child(View, Protocol):
     @property
     def owner(self) -> Owner | None: ...
+
+
+_ChildView = TypeVar("_ChildView", bound=_Child)

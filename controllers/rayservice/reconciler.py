@@ -3,9 +3,8 @@
 Nothing here waits for Ray: what it said is read, what it is to be told is handed over.
 """
 
-import random
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from ray_operator.api import finalizers
 from ray_operator.api.kinds import is_managed_by_us
@@ -31,6 +30,7 @@ from ray_operator.operator.executor import Executor
 from ray_operator.operator.keys import Key
 from ray_operator.operator.logs import Logger
 from ray_operator.operator.notes import Recorder
+from ray_operator.operator.resync import Resync
 from ray_operator.operator.statuses import CATCH_UP, StatusWriter
 from ray_operator.operator.steps import Outcome, Step
 from ray_operator.operator.writes import MergePatch
@@ -49,7 +49,7 @@ class Tools:
     executor: Executor
     statuses: StatusWriter
     recorder: Recorder
-    resync: timedelta | None
+    resync: Resync
 
 
 class RayServiceReconciler:
@@ -91,7 +91,7 @@ class RayServiceReconciler:
             # The names of the clusters met a newer object: decide again on what the watch brings.
             return Result(check_again=CATCH_UP)
         outcome.raise_failure()
-        return self._result(step, now, is_blocked=bool(step.conflicts))
+        return self._result(service.key, step, now)
 
     async def _tell(self, service: ResourceView, outcome: Outcome, told: Report) -> None:
         """Write the status, then the events; names change only after all deletions succeeded."""
@@ -154,15 +154,12 @@ class RayServiceReconciler:
             outcome.raise_failure()
         return Result()
 
-    def _result(self, step: Plan, now: datetime, *, is_blocked: bool) -> Result:
+    def _result(self, key: Key, step: Plan, now: datetime) -> Result:
         """Look again when something is due, and as a safety net."""
         waits = [step.check_at - now] if step.check_at else []
-        if is_blocked:
+        if step.conflicts:
             waits.append(REMEMBERED)
-        if self._tools.resync is not None:
-            # Spread, so that services made together are not looked at together.
-            waits.append(self._tools.resync * random.uniform(0.9, 1.1))  # noqa: S311 - no secret
-        return Result(check_again=min(waits, default=None))
+        return Result(min(waits, default=None), resync=self._tools.resync.wait(key))
 
 
 def _refusals(outcome: Outcome) -> tuple[str, ...]:

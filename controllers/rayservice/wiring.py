@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import TypeVar
 
+from ray_operator.api.conditions import READY
 from ray_operator.api.kinds import RAY_CLUSTER, RAY_SERVICE
 from ray_operator.controllers.caches import Caches
 from ray_operator.controllers.dashboard.admission import Admission
@@ -15,14 +16,19 @@ from ray_operator.controllers.manifests.options import BuildOptions
 from ray_operator.controllers.rayservice.desired import Options, Reader
 from ray_operator.controllers.rayservice.observe import Reading
 from ray_operator.controllers.rayservice.reconciler import RayServiceReconciler, Tools
+from ray_operator.controllers.urgency import urgency_for, urgency_of
 from ray_operator.controllers.views.endpointslice import EndpointSliceView
 from ray_operator.controllers.views.ownership import Owner
 from ray_operator.controllers.views.pod import PodView
+from ray_operator.controllers.views.resource import ResourceView
 from ray_operator.operator import metrics
 from ray_operator.operator.controller import Reconciler
+from ray_operator.operator.informer import Informer
 from ray_operator.operator.keys import Key
 from ray_operator.operator.parts import Parts
+from ray_operator.operator.resync import Resync
 from ray_operator.operator.settings import Settings
+from ray_operator.operator.store import View
 from ray_operator.operator.workqueue import WorkQueue
 
 CONTROLLER = "rayservice-controller"
@@ -48,16 +54,17 @@ def wire(
     reached = transport or (Proxied(parts.kube) if is_proxied else Direct())
     measured = Measured(reached, parts.clock)
     client = ServeClient(measured, Admission(), PROXIED if is_proxied else Timeouts())
-    dashboards = Dashboards(client, parts.clock, queue.add)
+    waker = Waker(caches, queue)
+    dashboards = Dashboards(client, parts.clock, waker.wake)
     metrics.BREAKER_OPEN.set_function(dashboards.open_breakers)
     parts.start_background("dashboards", dashboards.run)
-    _listen(caches, queue)
+    _listen(caches, waker)
     tools = Tools(
         clock=parts.clock,
         executor=parts.executor,
         statuses=parts.statuses,
         recorder=parts.recorder(CONTROLLER),
-        resync=parts.settings.resync,
+        resync=Resync(parts.settings.resync, parts.clock),
     )
     options = options_of(parts.settings, build)
     reading = Reading(Reader(options), options, Absence(parts))
@@ -94,32 +101,53 @@ def options_of(settings: Settings, build: BuildOptions) -> Options:
     )
 
 
-def _listen(caches: Caches, queue: WorkQueue) -> None:
+def _listen(caches: Caches, waker: "Waker") -> None:
     """Wake a service for every change of what it is derived from, its own status included.
 
     The names of its clusters stand in its status, and are acted upon when they are read there.
     """
     owners = Owners(caches)
-    caches.rayservices.on_change(_waker(queue, lambda view: view.key))
-    caches.rayclusters.on_change(_waker(queue, lambda view: owners.of(view.key, view.owner)))
-    caches.services.on_change(_waker(queue, lambda view: owners.of(view.key, view.owner)))
-    caches.pods.on_change(_waker(queue, owners.of_pod))
-    caches.endpointslices.on_change(_waker(queue, owners.of_slice))
+    caches.rayservices.on_change(waker.on_service)
+    waker.listen(caches.rayclusters, lambda view: owners.of(view.key, view.owner))
+    waker.listen(caches.services, lambda view: owners.of(view.key, view.owner))
+    waker.listen(caches.pods, owners.of_pod)
+    waker.listen(caches.endpointslices, owners.of_slice)
 
 
-V = TypeVar("V")
+V = TypeVar("V", bound=View)
 
 
-def _waker(
-    queue: WorkQueue, owner_of: Callable[[V], Key | None]
-) -> Callable[[V | None, V | None], None]:
-    def wake(old: V | None, new: V | None) -> None:
-        for view in (old, new):
-            key = owner_of(view) if view is not None else None
-            if key is not None:
-                queue.add(key)
+class Waker:
+    """Puts services on the queue, each with its urgency."""
 
-    return wake
+    def __init__(self, caches: Caches, queue: WorkQueue) -> None:
+        self._caches = caches
+        self._queue = queue
+
+    def on_service(self, old: ResourceView | None, new: ResourceView | None) -> None:
+        """Wake a service that changed."""
+        view = new or old
+        if view is not None:
+            is_first = not self._caches.rayservices.has_synced
+            urgency = urgency_of(old, new, ready=READY, is_first_list=is_first)
+            self._queue.add(view.key, urgency)
+
+    def listen(self, informer: Informer[V], owner_of: Callable[[V], Key | None]) -> None:
+        """Wake the services that `owner_of` names for what changes in a cache."""
+
+        def on_change(old: V | None, new: V | None) -> None:
+            for view in (old, new):
+                key = owner_of(view) if view is not None else None
+                if key is not None:
+                    self.wake(key, is_first_list=not informer.has_synced)
+
+        informer.on_change(on_change)
+
+    def wake(self, service: Key, *, is_first_list: bool = False) -> None:
+        """Wake a service for something that belongs to it."""
+        view = self._caches.rayservice(service)
+        urgency = urgency_for(view, ready=READY, is_first_list=is_first_list)
+        self._queue.add(service, urgency)
 
 
 class Owners:

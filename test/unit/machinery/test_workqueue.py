@@ -1,12 +1,15 @@
 """The promises of workqueue.py, in their order."""
 
 import asyncio
+from collections import Counter
+from dataclasses import dataclass
 from datetime import timedelta
 
 import pytest
 
 from ray_operator.operator.keys import Key
-from ray_operator.operator.workqueue import ROUTINE_HANDICAP, QueueShutDown, WorkQueue
+from ray_operator.operator.urgency import Urgency
+from ray_operator.operator.workqueue import SHARES, QueueShutDown, WorkQueue, most_a_namespace
 from support.fake_clock import FakeClock, settle
 
 A, B, C = (Key("ns", name) for name in "abc")
@@ -60,39 +63,141 @@ async def test_keys_come_out_in_the_order_in_which_they_went_in(queue: WorkQueue
     assert await drain(queue) == [B, A, C]
 
 
-async def test_routine_lets_others_pass(queue: WorkQueue, clock: FakeClock) -> None:
-    queue.add(A, routine=True)
-    queue.add(B, routine=True)
-    clock.advance(SECOND)
-    queue.add(C)
-
-    assert await drain(queue) == [C, A, B]
+# -- fairness: no mass of others' keys is waited for
 
 
-async def test_routine_waits_no_longer_than_its_handicap(
-    queue: WorkQueue, clock: FakeClock
-) -> None:
-    queue.add(A, routine=True)
-    clock.advance(ROUTINE_HANDICAP + SECOND)
-    queue.add(B)
-
-    assert await drain(queue) == [A, B]
+MASS = [Key("ns", f"mass-{number}") for number in range(1000)]
+A_FEW = len(SHARES)
 
 
-async def test_a_routine_key_that_becomes_urgent_passes_the_others(queue: WorkQueue) -> None:
-    queue.add(A, routine=True)
-    queue.add(B, routine=True)
-    queue.add(B)
+async def place_of(key: Key, queue: WorkQueue) -> int:
+    """How many others come out before `key`."""
+    for place in range(len(MASS) + 1):
+        taken = await queue.get()
+        queue.done(taken)
+        if taken == key:
+            return place
+    raise AssertionError(f"{key} never came out")
+
+
+@dataclass(frozen=True)
+class Case:
+    mass: Urgency
+    key: Key
+    urgency: Urgency
+
+
+SMALL, SMALL_ELSEWHERE = Key("ns", "small"), Key("elsewhere", "small")
+CASES = {
+    "a deletion passes resyncs": Case(Urgency.ROUTINE, SMALL, Urgency.ENDING),
+    "a deletion passes changes": Case(Urgency.CHANGED, SMALL, Urgency.ENDING),
+    "a deletion passes new clusters": Case(Urgency.ASKED, SMALL, Urgency.ENDING),
+    "a new cluster passes resyncs": Case(Urgency.ROUTINE, SMALL, Urgency.ASKED),
+    "a new cluster passes changes": Case(Urgency.CHANGED, SMALL, Urgency.ASKED),
+    "a new cluster passes deletions": Case(Urgency.ENDING, SMALL, Urgency.ASKED),
+    "a new cluster passes another namespace's new clusters": Case(
+        Urgency.ASKED, SMALL_ELSEWHERE, Urgency.ASKED
+    ),
+    "a change passes resyncs": Case(Urgency.ROUTINE, SMALL, Urgency.CHANGED),
+    "a change passes another namespace's changes": Case(
+        Urgency.CHANGED, SMALL_ELSEWHERE, Urgency.CHANGED
+    ),
+    "a change passes new clusters": Case(Urgency.ASKED, SMALL, Urgency.CHANGED),
+    "a resync passes another namespace's resyncs": Case(
+        Urgency.ROUTINE, SMALL_ELSEWHERE, Urgency.ROUTINE
+    ),
+    "a resync is not starved": Case(Urgency.ASKED, SMALL, Urgency.ROUTINE),
+}
+
+
+@pytest.mark.parametrize("case", [pytest.param(c, id=s) for s, c in CASES.items()])
+async def test_a_mass_delays_by_a_few_turns(queue: WorkQueue, case: Case) -> None:
+    for key in MASS:
+        queue.add(key, case.mass)
+    queue.add(case.key, case.urgency)
+
+    assert await place_of(case.key, queue) < A_FEW
+
+
+async def test_who_waits_in_all_lines_gets_its_share(queue: WorkQueue) -> None:
+    for urgency in Urgency:
+        for number in range(100):
+            queue.add(Key("ns", f"{urgency.name}-{number}"), urgency)
+
+    taken = [await queue.get() for _ in range(10 * len(SHARES))]
+
+    shares = Counter(key.name.split("-")[0] for key in taken)
+    assert shares == {"ENDING": 20, "ASKED": 30, "CHANGED": 20, "ROUTINE": 10}
+
+
+async def test_a_key_that_becomes_more_urgent_passes_the_others(queue: WorkQueue) -> None:
+    queue.add(A, Urgency.ROUTINE)
+    queue.add(B, Urgency.ROUTINE)
+    queue.add(B, Urgency.ASKED)
 
     assert await drain(queue) == [B, A]
 
 
-async def test_an_urgent_key_stays_urgent_when_it_is_added_as_routine(queue: WorkQueue) -> None:
-    queue.add(A)
-    queue.add(A, routine=True)
-    queue.add(B)
+async def test_a_key_does_not_become_less_urgent(queue: WorkQueue) -> None:
+    queue.add(A, Urgency.ENDING)
+    queue.add(A, Urgency.ROUTINE)
+    queue.add(B, Urgency.CHANGED)
 
     assert await drain(queue) == [A, B]
+
+
+async def test_a_key_in_work_comes_back_with_the_urgency_of_what_happened_meanwhile(
+    queue: WorkQueue,
+) -> None:
+    queue.add(A)
+    key = await queue.get()
+    queue.add(A, Urgency.ENDING)
+    queue.add(A, Urgency.ROUTINE)
+    queue.add(B, Urgency.ROUTINE)
+    queue.done(key)
+
+    assert await drain(queue) == [A, B]
+
+
+async def test_a_retry_waits_in_the_line_that_it_came_from(
+    queue: WorkQueue, clock: FakeClock
+) -> None:
+    delays = asyncio.create_task(queue.run_delays())
+    queue.add(A, Urgency.ENDING)
+    queue.add_rate_limited(await queue.get())
+    queue.done(A)
+    queue.add(B, Urgency.ROUTINE)
+    await clock.pass_by(SECOND)
+
+    assert await drain(queue) == [A, B]
+    delays.cancel()
+
+
+async def test_a_namespace_leaves_some_workers_to_others(clock: FakeClock) -> None:
+    queue = WorkQueue("test", clock, workers=16)
+    for key in MASS:
+        queue.add(key)
+    held = [await queue.get() for _ in range(most_a_namespace(16))]
+    spare = asyncio.create_task(queue.get())
+    await settle()
+    assert len(held) == 14
+    assert not spare.done()
+
+    queue.add(SMALL_ELSEWHERE, Urgency.ROUTINE)
+    assert await spare == SMALL_ELSEWHERE
+
+    waiting = asyncio.create_task(queue.get())
+    await settle()
+    assert not waiting.done()
+    queue.done(held.pop())
+    assert await waiting in MASS
+
+
+async def test_a_single_worker_serves_every_namespace(clock: FakeClock) -> None:
+    queue = WorkQueue("test", clock, workers=1)
+    queue.add(A)
+
+    assert await drain(queue) == [A]
 
 
 async def test_many_workers_take_each_key_once(queue: WorkQueue) -> None:
@@ -164,6 +269,34 @@ async def test_of_several_delays_the_earliest_counts(queue: WorkQueue, clock: Fa
     await clock.pass_by(2 * SECOND)
     assert await drain(queue) == [B]
     await clock.pass_by(20 * SECOND)
+    assert await drain(queue) == []
+    delays.cancel()
+
+
+async def test_of_several_delays_the_most_urgent_reason_counts(
+    queue: WorkQueue, clock: FakeClock
+) -> None:
+    delays = asyncio.create_task(queue.run_delays())
+    queue.add_after(A, 5 * SECOND, Urgency.ROUTINE)
+    queue.add_after(A, 10 * SECOND, Urgency.ASKED)
+    queue.add(B, Urgency.CHANGED)
+    queue.add(C, Urgency.ROUTINE)
+
+    await clock.pass_by(5 * SECOND)
+    assert set(await drain(queue)) == {A, B, C}
+    await clock.pass_by(5 * SECOND)
+    assert await drain(queue) == []
+    delays.cancel()
+
+
+async def test_a_delay_that_was_cancelled_brings_nothing(
+    queue: WorkQueue, clock: FakeClock
+) -> None:
+    delays = asyncio.create_task(queue.run_delays())
+    queue.add_after(A, SECOND)
+    queue.cancel_delay(A)
+    await clock.pass_by(2 * SECOND)
+
     assert await drain(queue) == []
     delays.cancel()
 
