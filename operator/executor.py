@@ -9,7 +9,10 @@ What it promises:
 - what is there already counts as done: a create that meets an object of the same owner, a delete
   that meets nothing or another life of the name;
 - creations and deletions of pods are announced to `Expectations` before they leave, and taken back
-  only if they certainly had no effect.
+  only if they certainly had no effect;
+- owners share the connections fairly (`places.py`): who creates hundreds of pods doesn't keep a
+  small cluster's writes waiting;
+- a step fails alone, of a bug too: the outcome of the others is kept.
 
 It decides by error class and never retries: the queue does, with a fresh look at the cluster.
 """
@@ -36,14 +39,14 @@ from ray_operator.operator.errors import (
 )
 from ray_operator.operator.expectations import Expectations
 from ray_operator.operator.keys import Key, ObjectRef
-from ray_operator.operator.kube import Kube
+from ray_operator.operator.kube import CONNECTIONS, Kube
 from ray_operator.operator.logs import Logger
+from ray_operator.operator.places import Places
 from ray_operator.operator.resources import PODS
 from ray_operator.operator.steps import Failure, Outcome, Step, Warned
 from ray_operator.operator.writes import (
     Create,
     Delete,
-    DeleteCollection,
     JsonPatch,
     MergePatch,
     Write,
@@ -53,6 +56,12 @@ log = Logger(__name__)
 
 LARGEST_BATCH = 64
 """As many as there are connections."""
+
+PLACES = CONNECTIONS - 8
+"""Writes at once; the rest of the connections is for status, events and lists."""
+
+MOST_A_NAMESPACE = PLACES - 8
+"""More don't go faster; these few are enough for the others while a namespace's requests hang."""
 
 
 class Executor:
@@ -66,6 +75,7 @@ class Executor:
     def __init__(self, kube: Kube, expectations: Expectations) -> None:
         self._kube = kube
         self._expectations = expectations
+        self._places = Places(PLACES, MOST_A_NAMESPACE)
 
     async def run(self, owner: ObjectRef, steps: Sequence[Step]) -> Outcome:
         """Send `steps` on behalf of `owner`; a failed step is reported, not raised.
@@ -116,19 +126,25 @@ class Executor:
         return _join(step.result() for step in steps)
 
     async def _run_step(self, owner: ObjectRef, step: Step) -> Outcome:
-        self._expect(owner, step)
         try:
-            warnings = await self._perform(owner, step.write)
-        except KubeError as error:
-            if not is_outcome_unknown(error):
-                self._take_back(owner, step)
+            async with self._places.of(owner.key):
+                warnings = await self._announce_and_perform(owner, step)
+        except Exception as error:  # noqa: BLE001 - of a bug, too: the others' outcome must be kept
             return Outcome(failed=(Failure(step, error),))
-        except BaseException:
-            # Cancelled or a bug: whether it took effect is unknown, so the expectation stands.
-            raise
         log.info("changed the cluster", step=step.text)
         warned = (Warned(step, warnings),) if warnings else ()
         return Outcome(done=(step,), warned=warned)
+
+    async def _announce_and_perform(self, owner: ObjectRef, step: Step) -> tuple[str, ...]:
+        self._expect(owner, step)
+        try:
+            return await self._perform(owner, step.write)
+        except KubeError as error:
+            # After anything else (cancelled, a bug) it is unknown whether it took effect: then the
+            # expectation stands.
+            if not is_outcome_unknown(error):
+                self._take_back(owner, step)
+            raise
 
     async def _perform(self, owner: ObjectRef, write: Write) -> tuple[str, ...]:
         """Send one write; return the API server's warnings."""
@@ -146,9 +162,6 @@ class Executor:
                 return written.warnings
             case Delete():
                 await self._delete(write)
-                return ()
-            case DeleteCollection(resource, namespace, selector):
-                await self._kube.delete_collection(resource, namespace, selector)
                 return ()
             case _:
                 assert_never(write)

@@ -270,19 +270,6 @@ class Kube:
         path = resource.path(*key)
         await self._ask(Call("delete", str(resource), "DELETE", path, body=encode(options)))
 
-    async def delete_collection(self, resource: Resource, namespace: str, selector: str) -> None:
-        """Delete what `selector` matches in one namespace.
-
-        Raises:
-            ValueError: namespace or selector is empty, which would delete everything.
-        """
-        if not namespace or not selector:
-            raise ValueError("a collection is deleted by namespace and selector only")
-        path = resource.path(namespace)
-        body = encode({"propagationPolicy": "Background"})
-        query = {"labelSelector": selector}
-        await self._ask(Call("deletecollection", str(resource), "DELETE", path, query, body))
-
     # -- anything else
 
     async def raw(  # noqa: PLR0913 - the parts of an HTTP request

@@ -60,13 +60,4 @@ class Delete:
     grace: timedelta | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class DeleteCollection:
-    """Delete what a label selector matches in one namespace; the selector must not be empty."""
-
-    resource: Resource
-    namespace: str
-    selector: str
-
-
-Write: TypeAlias = Create | MergePatch | JsonPatch | Delete | DeleteCollection
+Write: TypeAlias = Create | MergePatch | JsonPatch | Delete

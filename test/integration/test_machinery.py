@@ -39,7 +39,7 @@ from ray_operator.operator.resources import (
 )
 from ray_operator.operator.statuses import StatusWriter
 from ray_operator.operator.steps import Step
-from ray_operator.operator.writes import Create, Delete, DeleteCollection, MergePatch
+from ray_operator.operator.writes import Create, Delete, MergePatch
 from support.control_plane import ControlPlane
 
 CLOCK = SystemClock()
@@ -191,7 +191,7 @@ async def owner(kube: Kube, namespace: str) -> ObjectRef:
     return ObjectRef(RAYCLUSTERS.api_version, RAYCLUSTERS.kind, namespace, "c", uid)
 
 
-def a_step(write: Create | Delete | MergePatch | DeleteCollection, lane: str = "lane") -> Step:
+def a_step(write: Create | Delete | MergePatch, lane: str = "lane") -> Step:
     return Step(text=lane, write=write, lane=lane)
 
 
@@ -262,18 +262,6 @@ async def test_a_quota_stops_a_lane_after_its_first_batch(kube: Kube, owner: Obj
 
     assert (len(outcome.done), len(outcome.failed), len(outcome.skipped)) == (0, 1, 19)
     assert expectations.settled(owner.key, "lane", Sight((), ()))
-
-
-async def test_a_collection_is_deleted_by_label(kube: Kube, owner: ObjectRef) -> None:
-    space = owner.namespace
-    for name, team in (("a", "x"), ("b", "x"), ("c", "y")):
-        await kube.create(CONFIGMAPS, a_map(space, name, team=team))
-    delete = DeleteCollection(CONFIGMAPS, space, "team=x")
-
-    await Executor(kube, Expectations(CLOCK)).run(owner, [a_step(delete)])
-
-    async with informed(kube, CONFIGMAPS, space) as informer:
-        assert [view.key.name for view in informer.store.values()] == ["c"]
 
 
 # -- status

@@ -283,11 +283,6 @@ async def test_a_delete_names_the_life_that_it_means(server: ApiServer, kube: Ku
     }
 
 
-async def test_a_collection_is_never_deleted_whole(kube: Kube) -> None:
-    with pytest.raises(ValueError, match="by namespace and selector only"):
-        await kube.delete_collection(PODS, "ns", "")
-
-
 Write = Callable[[Kube], Awaitable[object]]
 
 
@@ -300,7 +295,6 @@ Write = Callable[[Kube], Awaitable[object]]
             "patch": lambda kube: kube.patch(PODS, POD, {}),
             "replace": lambda kube: kube.replace(PODS, POD, {}),
             "delete": lambda kube: kube.delete(PODS, POD),
-            "delete a collection": lambda kube: kube.delete_collection(PODS, "ns", "a=b"),
         }.items()
     ],
 )
