@@ -32,18 +32,18 @@ class Cache(Protocol):
         ...
 
     @property
-    def has_synced(self) -> bool:
-        """Whether it was filled once."""
+    def is_settled(self) -> bool:
+        """Whether it was filled once, or only features depend on what is missing."""
         ...
 
     @property
-    def is_unavailable(self) -> bool:
-        """Whether the API or the permission is missing."""
+    def silence(self) -> timedelta:
+        """Time since the last byte, where a fresh process might hear more."""
         ...
 
     @property
     def age(self) -> timedelta:
-        """Time since the last byte."""
+        """Time since the last byte of what can be had."""
         ...
 
 
@@ -78,9 +78,9 @@ class Health:
         found += [f"task {name} fails again and again" for name in self._supervisor.hopeless]
         if self.is_working:
             found += [
-                f"the watch of {cache.resource} is silent for {cache.age.total_seconds():.0f} s"
+                f"the watch of {cache.resource} is silent for {silence.total_seconds():.0f} s"
                 for cache in self._caches()
-                if cache.has_synced and not cache.is_unavailable and cache.age > STALE
+                if (silence := cache.silence) > STALE
             ]
         return tuple(found)
 
@@ -88,9 +88,9 @@ class Health:
         """Say why the process can't do its work; nothing if it is ready."""
         found = list(self.ailments())
         if self.is_working:
-            found += [
-                f"the cache of {cache.resource} is not filled yet"
-                for cache in self._caches()
-                if not cache.has_synced and not cache.is_unavailable
-            ]
+            for cache in self._caches():
+                if not cache.is_settled:
+                    found.append(f"the cache of {cache.resource} is not filled yet")
+                elif cache.age > STALE >= cache.silence:
+                    found.append(f"the cache of {cache.resource} may no longer be updated")
         return tuple(found)

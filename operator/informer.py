@@ -10,29 +10,50 @@ What it promises:
 - `store` always holds one state that each object really had, and soon the latest;
 - an event that is replayed or comes out of order changes nothing: lives are told apart by UID,
   and a listed object is the truth even if its version looks older (etcd was restored);
-- each difference is told to each handler once, in order, also what happened during a gap;
-- one object that can't be read, or a handler that fails, harms no other.
+- each difference is told to each handler once, in order, also what happened during a gap: the
+  `old` of a call is the `new` of the one before, and each life of an object ends once;
+- an object that can't be read harms no other, is never taken for deleted, and is told of: what was
+  last understood of it stays in the store, `unreadable` says why that is not the latest;
+- a handler that fails harms no other.  Handlers run in the event loop, between two events: there is
+  one loop for all work, so a queue between reader and handler would only move the wait.  They
+  put keys on queues, which takes microseconds; one that keeps the loop waiting is named in the log.
 """
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Generic, TypeVar
 
+from ray_operator.operator import metrics
 from ray_operator.operator.clock import Clock, SystemClock
+from ray_operator.operator.complaints import Complaints
 from ray_operator.operator.documents import JsonObject, get_object, get_text
 from ray_operator.operator.errors import KubeError
-from ray_operator.operator.keys import Key
+from ray_operator.operator.keys import Key, ObjectRef
 from ray_operator.operator.kube import Kube
 from ray_operator.operator.logs import Logger
 from ray_operator.operator.reflector import IDLE, Reflector, Scope
 from ray_operator.operator.resources import Resource
 from ray_operator.operator.store import Indexer, Store, View
+from ray_operator.operator.versions import is_older
 
 log = Logger(__name__)
 
 V = TypeVar("V", bound=View)
 Handler = Callable[[V | None, V | None], None]
+
+LONGEST_HANDLER_SECONDS = 0.25
+"""A handler that takes longer does what belongs into a reconcile.  Far above a pause of the garbage
+collector, far below what a lease or a probe can bear."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """An object of which the latest version could not be made a view, and why."""
+
+    ref: ObjectRef
+    error: str
 
 
 class Informer(Generic[V]):
@@ -67,17 +88,23 @@ class Informer(Generic[V]):
         self.store: Store[V] = Store(indexes)
         self._project = project
         self._handlers: list[Handler[V]] = []
-        spaces = namespaces if namespaces and resource.namespaced else ("",)
+        self._unreadable: dict[Key, Unreadable] = {}
+        self._on_unreadable: list[Callable[[Unreadable], None]] = []
+        self._clock = clock or SystemClock()
+        self._object_complaints = Complaints(self._clock)
+        self._handler_complaints = Complaints(self._clock)
+        spaces = dict.fromkeys(namespaces) if namespaces and resource.namespaced else ("",)
         self._reflectors = tuple(
             Reflector(
                 kube,
                 Scope(resource, space, selector, is_essential),
                 self,
-                clock or SystemClock(),
+                self._clock,
                 idle=idle,
             )
             for space in spaces
         )
+        self._count_unreadable()
 
     @property
     def has_synced(self) -> bool:
@@ -90,14 +117,34 @@ class Informer(Generic[V]):
         return any(reflector.is_unavailable for reflector in self._reflectors)
 
     @property
+    def is_settled(self) -> bool:
+        """Whether `store` holds, or has held, all that can be had."""
+        return all(reflector.settled.is_set() for reflector in self._reflectors)
+
+    @property
     def error(self) -> KubeError | None:
         """Why the cache is not fresh at the moment; `None` if it is."""
         return next((r.error for r in self._reflectors if r.error is not None), None)
 
     @property
     def age(self) -> timedelta:
-        """How long ago the API server last sent a byte; of several watches the worst."""
-        return max(reflector.age for reflector in self._reflectors)
+        """How long ago the API server last sent a byte; of several watches the worst.
+
+        A watch that can't be had (no such API, no permission) has no age.
+        """
+        ages = (r.age for r in self._reflectors if not r.is_unavailable)
+        return max(ages, default=timedelta())
+
+    @property
+    def silence(self) -> timedelta:
+        """The age of the worst watch that was at work, and that a fresh process might revive."""
+        ages = (r.age for r in self._reflectors if r.has_synced and not r.is_refused)
+        return max(ages, default=timedelta())
+
+    @property
+    def unreadable(self) -> Mapping[Key, Unreadable]:
+        """The objects whose latest version is not in `store`."""
+        return dict(self._unreadable)
 
     def on_change(self, handler: Handler[V]) -> None:
         """Call `handler(old, new)` for each change: old None = added, new None = deleted.
@@ -108,7 +155,11 @@ class Informer(Generic[V]):
         """
         self._handlers.append(handler)
         for view in self.store.values():
-            self._tell_one(handler, None, view)
+            self._call(handler, None, view)
+
+    def on_unreadable(self, handler: Callable[[Unreadable], None]) -> None:
+        """Call `handler` for each version of an object that can't be read."""
+        self._on_unreadable.append(handler)
 
     async def run(self) -> None:
         """List and watch until cancelled."""
@@ -128,29 +179,36 @@ class Informer(Generic[V]):
         key = _key(document)
         try:
             view = self._project(document)
+            if view.key != key:
+                raise ValueError(f"its view is called {view.key}")  # noqa: TRY301 - as if projected
+            self._accept(view, listed=listed)
         except Exception as error:
-            log.exception(
-                "an object can't be read and is left out",
-                resource=str(self.resource),
-                object=str(key),
-                error=str(error),
-            )
-            return key
-        old = self.store.get(key)
-        if old is None or old.uid != view.uid:
-            self._replace(old, view)
-        elif old.resource_version != view.resource_version and (listed or not _older(view, old)):
-            self.store.put(view)
-            self._tell(old, view)
-        return key
+            if self._leave_out(document, key, error) and self._object_complaints.is_due():
+                log.exception(
+                    "an object can't be read; what was read of it before stays in use",
+                    resource=str(self.resource),
+                    object=str(key),
+                    unreadable=len(self._unreadable),
+                    error=str(error),
+                )
+        else:
+            if key in self._unreadable:
+                self._forget_unreadable(key)
+        stored = self.store.get(key)
+        return key if stored is None else stored.key  # one tuple an object, though a list has many
 
-    def remove(self, document: JsonObject) -> None:
-        """Drop an object, unless another life of it is cached."""
+    def remove(self, document: JsonObject) -> Key:
+        """Drop an object, unless another life of it is cached, or a later state."""
         key = _key(document)
+        metadata = get_object(document, "metadata")
+        uid, version = get_text(metadata, "uid"), get_text(metadata, "resourceVersion")
         old = self.store.get(key)
-        if old is not None and old.uid == get_text(get_object(document, "metadata"), "uid"):
+        if old is not None and old.uid == uid and not is_older(version, old.resource_version):
             self.store.remove(key)
             self._tell(old, None)
+        if key in self._unreadable and self._unreadable[key].ref.uid == uid:
+            self._forget_unreadable(key)
+        return key
 
     def keep_only(self, namespace: str, keys: set[Key]) -> None:
         """Drop what a complete list did not hold."""
@@ -158,6 +216,19 @@ class Informer(Generic[V]):
             if view.key not in keys and namespace in {"", view.key.namespace}:
                 self.store.remove(view.key)
                 self._tell(view, None)
+        for key in tuple(self._unreadable):
+            if key not in keys and namespace in {"", key.namespace}:
+                self._forget_unreadable(key)
+
+    def _accept(self, view: V, *, listed: bool) -> None:
+        old = self.store.get(view.key)
+        if old is None or old.uid != view.uid:
+            self._replace(old, view)
+        elif old.resource_version != view.resource_version and (
+            listed or not is_older(view.resource_version, old.resource_version)
+        ):
+            self.store.put(view)
+            self._tell(old, view)
 
     def _replace(self, old: V | None, new: V) -> None:
         """Insert; if another life of that name was cached, tell of its end first."""
@@ -166,15 +237,59 @@ class Informer(Generic[V]):
             self._tell(old, None)
         self._tell(None, new)
 
+    def _leave_out(self, document: JsonObject, key: Key, error: Exception) -> bool:
+        """Remember and tell that an object can't be read; return whether that is news.
+
+        What was read of this life before stays: an object must never look deleted that is not.
+        """
+        metadata = get_object(document, "metadata")
+        uid, version = get_text(metadata, "uid"), get_text(metadata, "resourceVersion")
+        old = self.store.get(key)
+        if old is not None and old.uid != uid:  # that one is gone for certain
+            self.store.remove(key)
+            self._tell(old, None)
+        kind = self.resource
+        found = Unreadable(ObjectRef(kind.api_version, kind.kind, *key, uid, version), str(error))
+        if self._unreadable.get(key) == found:
+            return False
+        self._unreadable[key] = found
+        self._count_unreadable()
+        for handler in self._on_unreadable:
+            self._call(handler, found)
+        return True
+
+    def _forget_unreadable(self, key: Key) -> None:
+        self._unreadable.pop(key, None)
+        self._count_unreadable()
+
+    def _count_unreadable(self) -> None:
+        metrics.UNREADABLE_OBJECTS.labels(str(self.resource)).set(len(self._unreadable))
+
     def _tell(self, old: V | None, new: V | None) -> None:
         for handler in self._handlers:
-            self._tell_one(handler, old, new)
+            self._call(handler, old, new)
 
-    def _tell_one(self, handler: Handler[V], old: V | None, new: V | None) -> None:
+    def _call(self, handler: Callable[..., None], *about: object) -> None:
+        """Call a handler; that it fails or dawdles is its own affair, and said."""
+        started = self._clock.monotonic()
         try:
-            handler(old, new)
+            handler(*about)
         except Exception as error:
-            log.exception("a handler failed", resource=str(self.resource), error=str(error))
+            if self._handler_complaints.is_due():
+                log.exception(
+                    "a handler failed",
+                    resource=str(self.resource),
+                    handler=_name(handler),
+                    error=str(error),
+                )
+        seconds = self._clock.monotonic() - started
+        if seconds > LONGEST_HANDLER_SECONDS and self._handler_complaints.is_due():
+            log.warning(
+                "a handler is slow; while it works nothing else does",
+                resource=str(self.resource),
+                handler=_name(handler),
+                seconds=round(seconds, 3),
+            )
 
 
 def _key(document: JsonObject) -> Key:
@@ -182,11 +297,5 @@ def _key(document: JsonObject) -> Key:
     return Key(get_text(metadata, "namespace"), get_text(metadata, "name"))
 
 
-def _older(new: View, old: View) -> bool:
-    """Tell whether an event is behind the cache.
-
-    Versions are opaque by contract, but all servers count in integers (KEP-5504 makes it official);
-    where they don't, an event counts as news.
-    """
-    left, right = new.resource_version, old.resource_version
-    return left.isdecimal() and right.isdecimal() and int(left) < int(right)
+def _name(handler: Callable[..., None]) -> str:
+    return f"{handler.__module__}.{getattr(handler, '__qualname__', repr(handler))}"

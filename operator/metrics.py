@@ -76,9 +76,15 @@ WATCH_AGE_SECONDS = _gauge(
 )
 RELISTS = _counter(
     "ray_operator_relists_total",
-    "Full lists by cause: start, expired (410), fruitless (empty streams) or error.",
+    "Full lists by cause: start, expired (410), fruitless (streams that brought nothing), disorder "
+    "(versions that went back), checkup (half an hour has passed) or error.",
     "resource",
     "cause",
+)
+UNREADABLE_OBJECTS = _gauge(
+    "ray_operator_unreadable_objects",
+    "Objects whose latest version could not be understood; the version before it is in use.",
+    "resource",
 )
 LOOP_LAG_SECONDS = _gauge(
     "ray_operator_loop_lag_seconds", "How late the event loop woke at its last heartbeat."

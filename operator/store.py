@@ -15,7 +15,7 @@ class View(Protocol):
 
     @property
     def key(self) -> Key:
-        """Namespace and name."""
+        """Namespace and name, as the object's metadata has them."""
         ...
 
     @property
@@ -63,14 +63,19 @@ class Store(Generic[V]):
         return tuple(self._indexes[index].get(value, {}).values())
 
     def put(self, view: V) -> V | None:
-        """Insert or replace; return what was there. For the informer only."""
+        """Insert or replace; return what was there. For the informer only.
+
+        Raises:
+            Exception: an indexer failed; then nothing has changed.
+        """
+        found = [tuple(indexer(view)) for indexer in self._indexers.values()]
         old = self._views.get(view.key)
         if old is not None:
             self._unindex(old)
         self._views[view.key] = view
-        for name, indexer in self._indexers.items():
-            for value in indexer(view):
-                self._indexes[name].setdefault(value, {})[view.key] = view
+        for buckets, values in zip(self._indexes.values(), found, strict=True):
+            for value in values:
+                buckets.setdefault(value, {})[view.key] = view
         return old
 
     def remove(self, key: Key) -> V | None:

@@ -29,11 +29,18 @@ class Supervisor:
         self._clock = clock
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._failures: dict[str, int] = {}
+        self._started: dict[str, float] = {}
 
     @property
     def hopeless(self) -> tuple[str, ...]:
-        """The tasks that fail again and again."""
-        return tuple(name for name, count in self._failures.items() if count >= HOPELESS)
+        """The tasks that fail again and again; safe in any thread."""
+        sound = self._clock.monotonic() - FORGIVEN_SECONDS
+        failures = self._failures.copy()  # at one go, so that no new name comes between
+        return tuple(
+            name
+            for name, count in failures.items()
+            if count >= HOPELESS and self._started[name] > sound
+        )
 
     def start(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
         """Keep `run` running under `name` until `stop`."""
@@ -51,7 +58,7 @@ class Supervisor:
 
     async def _keep_running(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
         while True:
-            started = self._clock.monotonic()
+            started = self._started[name] = self._clock.monotonic()
             try:
                 await run()
             except Exception as error:

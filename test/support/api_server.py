@@ -7,6 +7,7 @@ Each route answers with its answers in turn; the last one is repeated.  A watch 
 """
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from aiohttp import web
 
 from ray_operator.operator.clock import Clock, SystemClock
 from ray_operator.operator.documents import JsonObject, JsonValue, decode, encode
-from ray_operator.operator.kube import Kube, KubeOptions
+from ray_operator.operator.kube import REQUEST_TIMEOUT, Kube, KubeOptions
 from support.control_plane import write_kubeconfig
 
 Answer = Callable[[web.Request], Coroutine[None, None, web.StreamResponse]]
@@ -33,6 +34,8 @@ class Asked:
     query: Mapping[str, str]
     headers: Mapping[str, str]
     body: JsonValue
+    port: int
+    """The client's: one a connection."""
 
 
 class ApiServer:
@@ -45,6 +48,7 @@ class ApiServer:
         self._folder = folder
         self._routes: dict[tuple[str, str], list[Answer]] = {}
         self._changed = asyncio.Event()
+        self.runner: web.AppRunner | None = None
 
     def on(self, method: str, path: str, *answers: Answer) -> None:
         """Answer `method path` with `answers` in turn; replaces what was there."""
@@ -63,16 +67,29 @@ class ApiServer:
 
     @asynccontextmanager
     async def connected(
-        self, clock: Clock | None = None, *, qps: float = 0, burst: int = 1
+        self,
+        clock: Clock | None = None,
+        *,
+        qps: float = 0,
+        burst: int = 1,
+        timeout: timedelta = REQUEST_TIMEOUT,  # noqa: ASYNC109 - an option of the client
     ) -> AsyncIterator[Kube]:
         """Connect to this server as the operator does, by kubeconfig and token."""
         kubeconfig = write_kubeconfig(self._folder / "kubeconfig", self.url, TOKEN)
-        options = KubeOptions(kubeconfig=kubeconfig, qps=qps, burst=burst)
+        options = KubeOptions(kubeconfig=kubeconfig, qps=qps, burst=burst, timeout=timeout)
         kube = await Kube.connect(options, clock or SystemClock())
         try:
             yield kube
         finally:
             await kube.close()
+
+    async def stop(self) -> None:
+        """Cut all connections; new ones are refused."""
+        # Handlers that hang would keep the runner waiting.
+        for task in tuple(self.handling):
+            task.cancel()
+        if self.runner is not None:
+            await self.runner.cleanup()
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Note the request and give the next answer."""
@@ -81,8 +98,16 @@ class ApiServer:
         if request.can_read_body:
             text = await request.read()
             body = decode(text) if text.startswith(b"{") else text.decode()
+        peer = request.transport.get_extra_info("peername") if request.transport else ("", 0)
         self.requests.append(
-            Asked(method, request.path, dict(request.query), dict(request.headers), body)
+            Asked(
+                method=method,
+                path=request.path,
+                query=dict(request.query),
+                headers=dict(request.headers),
+                body=body,
+                port=peer[1],
+            )
         )
         self._changed.set()
         answers = self._routes.get((method, request.path))
@@ -96,23 +121,22 @@ class ApiServer:
 
 
 @asynccontextmanager
-async def running_api_server(folder: Path) -> AsyncIterator[ApiServer]:
-    """Serve on a free loopback port."""
+async def running_api_server(
+    folder: Path, port: int = 0, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[ApiServer]:
+    """Serve on loopback, on a free port if none is given."""
     server = ApiServer(folder)
     application = web.Application()
     application.router.add_route("*", "/{path:.*}", server.handle)
-    runner = web.AppRunner(application, access_log=None, shutdown_timeout=1)
+    runner = server.runner = web.AppRunner(application, access_log=None, shutdown_timeout=1)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    await web.TCPSite(runner, "127.0.0.1", port, ssl_context=tls).start()
     host, port = runner.addresses[0][:2]
-    server.url = f"http://{host}:{port}"
+    server.url = f"{'https' if tls else 'http'}://{host}:{port}"
     try:
         yield server
     finally:
-        # Handlers that hang would keep the runner waiting.
-        for task in tuple(server.handling):
-            task.cancel()
-        await runner.cleanup()
+        await server.stop()
 
 
 # -- answers
@@ -148,14 +172,25 @@ def listing(*items: JsonObject, version: str = "10", more: str = "") -> Answer:
     return reply({"metadata": metadata, "items": list(items)})
 
 
-def stream(*pieces: bytes | JsonObject, then: str = "end") -> Answer:
-    """Answer with a watch: events (or raw bytes), then `end`, `hang` or `cut` the connection."""
+def stream(
+    *pieces: bytes | JsonObject,
+    then: str = "end",
+    every: timedelta = timedelta(),
+    until: asyncio.Event | None = None,
+) -> Answer:
+    """Answer with a watch: events (or raw bytes), then `end`, `hang` or `cut` the connection.
+
+    Before each piece `every` passes; after the last, `until` is waited for.
+    """
 
     async def answer(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
         await response.prepare(request)
         for piece in pieces:
+            await asyncio.sleep(every.total_seconds())
             await response.write(piece if isinstance(piece, bytes) else encode(piece) + b"\n")
+        if until is not None:
+            await until.wait()
         if then == "hang":
             await asyncio.Event().wait()
         if then == "cut" and request.transport:

@@ -56,6 +56,12 @@ class FakeClock:
         await settle()
 
     @property
+    def next_sleep(self) -> float:
+        """How many seconds the next sleeper still has to wait."""
+        ends = (end for end, _, wake in self._sleepers if not wake.done())
+        return (min(ends) - self._elapsed).total_seconds()
+
+    @property
     def sleepers(self) -> int:
         """How many tasks wait for this clock."""
         return sum(1 for _, _, wake in self._sleepers if not wake.done())

@@ -13,8 +13,8 @@ from support.fake_clock import FakeClock, settle
 @dataclass
 class Cache:
     resource: Resource = PODS
-    has_synced: bool = True
-    is_unavailable: bool = False
+    is_settled: bool = True
+    silence: timedelta = timedelta()
     age: timedelta = timedelta()
 
 
@@ -55,7 +55,7 @@ async def test_a_loop_that_turns_is_none(health: Health, clock: FakeClock) -> No
 
 
 def test_a_silent_watch_is_an_ailment(health: Health, cache: Cache) -> None:
-    cache.age = STALE + timedelta(seconds=1)
+    cache.age = cache.silence = STALE + timedelta(seconds=1)
 
     assert health.ailments() == ("the watch of pods is silent for 161 s",)
 
@@ -63,23 +63,25 @@ def test_a_silent_watch_is_an_ailment(health: Health, cache: Cache) -> None:
 def test_a_cache_that_is_not_filled_keeps_from_being_ready_but_alive(
     health: Health, cache: Cache
 ) -> None:
-    cache.has_synced = False
+    cache.is_settled = False
 
     assert health.ailments() == ()
     assert health.obstacles() == ("the cache of pods is not filled yet",)
 
 
-def test_a_missing_permission_is_neither(health: Health, cache: Cache) -> None:
-    cache.is_unavailable = True
-    cache.has_synced = False
+def test_a_permission_that_was_withdrawn_keeps_from_being_ready_but_alive(
+    health: Health, cache: Cache
+) -> None:
+    """Starting anew would not bring it back."""
     cache.age = timedelta(days=1)
 
-    assert health.obstacles() == ()
+    assert health.ailments() == ()
+    assert health.obstacles() == ("the cache of pods may no longer be updated",)
 
 
 def test_a_follower_is_ready_without_caches(health: Health, cache: Cache) -> None:
     health.is_working = False
-    cache.has_synced = False
+    cache.is_settled = False
 
     assert health.obstacles() == ()
 
@@ -129,6 +131,31 @@ async def test_a_task_that_has_run_for_a_while_is_forgiven(
         clock.skip()
 
     assert supervisor.hopeless == ()
+    await supervisor.stop()
+
+
+async def test_a_task_that_recovered_is_no_ailment_any_more(
+    supervisor: Supervisor, clock: FakeClock
+) -> None:
+    runs = 0
+
+    async def die_five_times() -> None:
+        nonlocal runs
+        runs += 1
+        if runs <= HOPELESS:
+            raise ValueError("oops")
+        await asyncio.Event().wait()
+
+    supervisor.start("mortal", die_five_times)
+    for _ in range(HOPELESS):
+        await settle()
+        clock.skip()
+    await settle()
+    assert "mortal" in supervisor.hopeless
+
+    await clock.pass_by(timedelta(seconds=61))
+
+    assert "mortal" not in supervisor.hopeless
     await supervisor.stop()
 
 

@@ -57,3 +57,29 @@ def test_a_removed_view_is_found_nowhere(store: Store[View]) -> None:
 def test_an_index_that_was_not_declared_is_a_mistake(store: Store[View]) -> None:
     with pytest.raises(KeyError):
         store.by_index("colour", "red")
+
+
+def test_an_indexer_that_fails_leaves_everything_as_it_was() -> None:
+    def by_second_owner(view: View) -> tuple[str]:
+        return (view.owners[1],)
+
+    store: Store[View] = Store({"owner": lambda view: view.owners, "second": by_second_owner})
+    good, bad = View("a", ("x", "y")), View("a", ("z",))
+    store.put(good)
+
+    with pytest.raises(IndexError):
+        store.put(bad)
+
+    assert store.values() == (good,)
+    assert store.by_index("owner", "x") == store.by_index("second", "y") == (good,)
+    assert store.by_index("owner", "z") == ()
+
+
+def test_what_was_handed_out_does_not_change(store: Store[View]) -> None:
+    store.put(View("a", ("x",)))
+    all_views, of_x = store.values(), store.by_index("owner", "x")
+
+    store.put(View("b", ("x",)))
+    store.remove(Key("ns", "a"))
+
+    assert [view.name for view in all_views] == [view.name for view in of_x] == ["a"]
