@@ -226,6 +226,20 @@ class World:
         patch: JsonObject = {"spec": {"selector": {labels.CLUSTER: cluster}}}
         self._documents["services", name] = _merged(found, patch)
 
+    def bring_late(self, cluster: str) -> None:
+        """Let a creation that was under way arrive now."""
+        self._create(RAYCLUSTERS, {"metadata": {"namespace": NAMESPACE, "name": cluster}})
+
+    def begin_deletion(self, cluster: str) -> None:
+        """Let somebody else delete a cluster; a finalizer keeps it until `end_deletion`."""
+        found = self._documents["rayclusters", cluster]
+        patch: JsonObject = {"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}}
+        self._documents["rayclusters", cluster] = _merged(found, patch)
+
+    def end_deletion(self, cluster: str) -> None:
+        """Let it be gone."""
+        self._delete(RAYCLUSTERS, cluster)
+
     def document(self, plural: str, name: str) -> JsonObject:
         """Return an object as it is stored; empty if there is none."""
         return self._documents.get((plural, name), {})

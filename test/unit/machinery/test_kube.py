@@ -214,6 +214,17 @@ async def test_a_token_that_was_replaced_is_read_again_after_a_401(
     assert server.count("GET") == 2
 
 
+async def test_credentials_that_cant_be_read_for_a_moment_are_shown_as_they_were(
+    server: ApiServer, tmp_path: Path
+) -> None:
+    server.on("GET", PATH, refusal(401, "Unauthorized"), reply(a_pod("a")))
+    async with server.connected() as kube:
+        (tmp_path / "kubeconfig").write_text("clusters: {")
+
+        assert await kube.get(PODS, POD) == a_pod("a")
+    assert server.requests[1].headers["Authorization"] == f"Bearer {TOKEN}"
+
+
 async def test_a_token_that_stays_wrong_is_shown_twice_and_no_more(
     server: ApiServer, kube: Kube
 ) -> None:

@@ -3,6 +3,7 @@
 from ray_operator.controllers.rayservice.actions import (
     HEAD_SERVICES,
     SERVE_SERVICE,
+    CreateCluster,
     CreateService,
     DeleteCluster,
     Submit,
@@ -28,6 +29,18 @@ def test_the_heads_services_follow_the_one_that_carries_requests() -> None:
     )
     assert head.needs == {serve.lane}
     assert not serve.needs
+
+
+def test_a_new_cluster_that_is_refused_does_not_keep_an_old_one_from_going() -> None:
+    old, new = steps_of(
+        [
+            DeleteCluster(REF, "another has taken its place"),
+            CreateCluster({"metadata": {"namespace": "default", "name": "new"}}),
+        ]
+    )
+    assert old.lane != new.lane
+    assert not old.needs
+    assert not new.needs
 
 
 def test_a_submission_is_no_write() -> None:

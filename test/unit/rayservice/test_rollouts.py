@@ -291,6 +291,15 @@ def test_a_suspended_service_has_nothing_and_comes_back() -> None:
     assert world.condition(c.SUSPENDED)["reason"] == c.RESUMED
 
 
+def test_a_cluster_that_arrives_after_the_suspension_is_deleted() -> None:
+    world = a_running_world()
+    world.edit(suspend=True)
+    world.settle(lambda w: w.condition(c.SUSPENDED).get("status") == "True")
+    world.bring_late("late")
+    world.turn()
+    assert world.clusters == ()
+
+
 def test_a_service_that_is_created_suspended_creates_nothing() -> None:
     world = World(spec=a_service_spec(suspend=True))
     world.settle(lambda w: w.condition(c.SUSPENDED).get("status") == "True")
@@ -419,6 +428,22 @@ def test_a_switch_that_was_begun_is_finished_though_the_spec_became_invalid() ->
     world.settle(lambda w: not w.pending)
     assert world.active != old
     assert world.selected(SERVE) == world.selected(HEAD) == world.selected(ALIAS) == world.active
+
+
+def test_a_pending_cluster_that_is_being_deleted_does_not_become_the_active_one() -> None:
+    world = a_running_world()
+    old = world.active
+    world.edit_cluster(rayVersion="2.100.0")
+    world.settle(lambda w: w.selected(SERVE) != old and bool(w.pending))
+    doomed = world.pending
+    world.begin_deletion(doomed)
+    world.rest()
+    assert (world.active, world.pending) == (old, doomed)
+    assert world.selected(SERVE) == world.selected(HEAD) == world.selected(ALIAS) == old
+
+    world.end_deletion(doomed)
+    world.settle(lambda w: w.active == doomed and running(w))
+    assert world.selected(SERVE) == world.selected(HEAD) == doomed
 
 
 # --- health ---------------------------------------------------------------------------------------
