@@ -2,6 +2,15 @@
 
 A reconciler gets a key and returns a `Result`, or raises.  Result to queue, back-off, metrics,
 trace, log context, deadline and the crash guard are here, so that no reconciler mentions them.
+
+What it promises:
+
+- whatever a reconcile raises, or if it hangs, stays with its key: that one is retried with
+  back-off, counted and logged, the other keys and the workers go on.  Only what is meant for the
+  process (an interrupt, an exit) passes;
+- a key is in work once at a time (`workqueue.py`), and no more keys than there are workers;
+- no task ends in silence: should a worker, or who delivers delayed keys, fail of a bug in this
+  library, `run` ends with that error, and the process with it.
 """
 
 import asyncio
@@ -108,13 +117,18 @@ class Controller:
         }
 
     async def run(self) -> None:
-        """Work until the queue is shut down; keys in work are finished first."""
-        delays = asyncio.create_task(self.queue.run_delays(), name=f"{self.name} delays")
-        try:
-            async with asyncio.TaskGroup() as group:
-                for number in range(self._workers):
-                    group.create_task(self._work(), name=f"{self.name} worker {number}")
-        finally:
+        """Work until the queue is shut down; keys in work are finished first.
+
+        Raises:
+            ExceptionGroup: a worker, or who delivers delayed keys, failed.
+        """
+        async with asyncio.TaskGroup() as group:
+            delays = group.create_task(self.queue.run_delays(), name=f"{self.name} delays")
+            workers = [
+                group.create_task(self._work(), name=f"{self.name} worker {number}")
+                for number in range(self._workers)
+            ]
+            await asyncio.wait(workers)
             delays.cancel()
 
     async def _work(self) -> None:
@@ -140,8 +154,7 @@ class Controller:
         with log_context(**context):
             try:
                 with tracing.span("reconcile", **context):
-                    async with asyncio.timeout(self._deadline.total_seconds()):
-                        result = await self._reconciler.reconcile(key)
+                    result = await self._reconcile(key)
             except Exception as error:  # noqa: BLE001 - the crash guard: one key must not stop the others
                 ended = self._failed(key, error)
             else:
@@ -149,6 +162,28 @@ class Controller:
         self._seconds.observe(self._clock.monotonic() - started)
         self._results[ended].inc()
         self._peer_results[_RESULTS[ended]].inc()
+
+    async def _reconcile(self, key: Key) -> Result:
+        """Let the reconciler work, until the deadline.
+
+        Raises:
+            Exception: of the reconciler, the deadline, or whatever it waited for was cancelled.
+        """
+        deadline = asyncio.timeout(self._deadline.total_seconds())
+        try:
+            async with deadline:
+                return await self._reconciler.reconcile(key)
+        except TimeoutError as error:
+            if not deadline.expired():
+                raise
+            seconds = self._deadline.total_seconds()
+            raise TimeoutError(f"cut off after {seconds:g} s: it hangs") from error
+        except asyncio.CancelledError as error:
+            # Nobody cancels this worker: uncaught, it would end, and the task group would take it
+            # for an orderly end.
+            if _is_being_cancelled():
+                raise
+            raise RuntimeError("something that the reconcile waited for was cancelled") from error
 
     def _succeeded(self, key: Key, result: Result) -> str:
         self.queue.forget(key)
@@ -175,6 +210,11 @@ class Controller:
         tell = log.error if expected else log.exception
         tell("reconcile failed", error=text, retry_in_seconds=retry_in)
         return "error"
+
+
+def _is_being_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _causes(error: Exception) -> Sequence[Exception]:
