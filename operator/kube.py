@@ -27,7 +27,6 @@ from kubernetes.aio.client.configuration import Configuration
 from kubernetes.aio.client.rest import RESTClientObject
 from kubernetes.aio.config.config_exception import ConfigException
 from kubernetes.aio.config.incluster_config import (
-    SERVICE_CERT_FILENAME,
     SERVICE_TOKEN_FILENAME,
     InClusterConfigLoader,
 )
@@ -87,6 +86,11 @@ TOKEN_LIFE = timedelta(seconds=60)
 """How long a ServiceAccount token is used before its file is read again (the kubelet replaces it
 at 80 % of its life, at least 10 minutes before its end)."""
 
+ACCOUNT = Path(SERVICE_TOKEN_FILENAME).parent
+
+PLUGIN_TIMEOUT = timedelta(seconds=30)
+"""How long the plugin that a kubeconfig names for getting a token may take: all requests wait."""
+
 _HEADERS: Mapping[str, str] = {
     "Accept": "application/json",
     # Decompressing costs more than it saves between two machines of one cluster.
@@ -105,6 +109,8 @@ class KubeOptions:
     burst: int = 1
     timeout: timedelta = REQUEST_TIMEOUT
     """How long a request may take, from its connection to the last byte of its answer."""
+    account: Path = ACCOUNT
+    """Where the kubelet keeps the ServiceAccount's token and the CA's certificate."""
 
 
 class Kube:
@@ -177,9 +183,12 @@ class Kube:
             query["labelSelector"] = selector
         while True:
             path = resource.path(namespace)
-            page = await self._read(Call("list", str(resource), "GET", path, dict(query)))
-            metadata = get_object(page, "metadata")
-            yield Page(get_objects(page, "items"), get_text(metadata, "resourceVersion"))
+            document = await self._read(Call("list", str(resource), "GET", path, dict(query)))
+            metadata = get_object(document, "metadata")
+            items = get_objects(document, "items")
+            del document
+            yield Page(items, get_text(metadata, "resourceVersion"))
+            del items  # two pages are never in memory
             query["continue"] = get_text(metadata, "continue")
             if not query["continue"]:
                 return
@@ -408,6 +417,7 @@ class _Credentials:
         self._options = options
         self._clock = clock
         self._loaded = 0.0
+        self._header: Mapping[str, str] | None = None
         self._renewing = asyncio.Lock()
 
     async def load(self) -> None:
@@ -420,35 +430,48 @@ class _Credentials:
             await self._load()
         except (ConfigException, OSError, YAMLError, TypeError, KeyError, AttributeError) as error:
             # The loader indexes into what may be no kubeconfig at all, hence the last three.
-            raise SettingsError(f"no usable configuration for the API server: {error}") from error
-        self._loaded = self._clock.monotonic()
+            cause = str(error) or type(error).__name__
+            raise SettingsError(f"no usable configuration for the API server: {cause}") from error
+        finally:
+            self._header = None
+            self._loaded = self._clock.monotonic()
 
     async def _load(self) -> None:
         in_cluster: Any = InClusterConfigLoader
         from_file: Any = load_kube_config
         file = self._options.kubeconfig
         if self._options.in_cluster and file is None:
-            loader = in_cluster(SERVICE_TOKEN_FILENAME, SERVICE_CERT_FILENAME, False)  # noqa: FBT003 - we renew the token
+            token, ca = self._options.account / "token", self._options.account / "ca.crt"
+            loader = in_cluster(str(token), str(ca), False)  # noqa: FBT003 - we renew the token
             loader.load_and_set(self.configuration)
         else:
-            await from_file(
-                str(file) if file else None,
-                client_configuration=self.configuration,
-                persist_config=False,
-            )
+            async with asyncio.timeout(PLUGIN_TIMEOUT.total_seconds()):
+                await from_file(
+                    str(file) if file else None,
+                    client_configuration=self.configuration,
+                    persist_config=False,
+                )
 
     async def header(self) -> Mapping[str, str]:
-        """Return the Authorization header; empty if only a certificate identifies us."""
+        """Return the Authorization header; empty if only a certificate identifies us.
+
+        As long as the credentials have not been read again, it is the same object.
+        """
         age = self._clock.monotonic() - self._loaded
         if self._options.in_cluster and age > TOKEN_LIFE.total_seconds():
             await self._load_again()
-        key = await self.configuration.get_api_key_with_prefix("BearerToken")
-        return {"Authorization": key.strip()} if key else {}
+        if self._header is None:
+            key = await self.configuration.get_api_key_with_prefix("BearerToken")
+            self._header = {"Authorization": key.strip()} if key else {}
+        return self._header
 
     async def renew(self, refused: Mapping[str, str]) -> Mapping[str, str]:
-        """Return the header to use instead of the one that was refused."""
+        """Return the header to use instead of the one that was refused.
+
+        Of many requests that are refused together, one reads the credentials again.
+        """
         async with self._renewing:
-            if await self.header() == refused:
+            if await self.header() is refused:
                 await self._load_again()
             return await self.header()
 
@@ -457,7 +480,6 @@ class _Credentials:
         try:
             await self.load()
         except SettingsError as error:
-            self._loaded = self._clock.monotonic()
             log.warning("the credentials can't be read again", error=str(error))
 
     async def are_present(self) -> bool:

@@ -29,9 +29,10 @@ from ray_operator.operator.events import EventWriter
 from ray_operator.operator.executor import Executor
 from ray_operator.operator.expectations import Expectations
 from ray_operator.operator.health import Health
-from ray_operator.operator.informer import Informer
+from ray_operator.operator.informer import Informer, Unreadable
 from ray_operator.operator.kube import Kube
 from ray_operator.operator.logs import Logger
+from ray_operator.operator.notes import Note
 from ray_operator.operator.parts import Parts
 from ray_operator.operator.reflector import IDLE
 from ray_operator.operator.resources import Resource
@@ -116,12 +117,19 @@ class Manager:
             is_essential=is_essential,
             idle=self._idle,
         )
+        informer.on_unreadable(self._report_unreadable)
         # The manager only asks for state, so that the kind of view does not matter here.
         self._informers.append(informer)  # type: ignore[arg-type]
         metrics.WATCH_AGE_SECONDS.labels(str(resource)).set_function(
             lambda: informer.age / timedelta(seconds=1)
         )
         return informer
+
+    def _report_unreadable(self, found: Unreadable) -> None:
+        """Tell it on the object, where whoever wrote it will look."""
+        text = f"this object can't be read; what was read of it before stays in use: {found.error}"
+        note = Note("Warning", "Unreadable", "Validate", text)
+        self._events.add("ray-operator", found.ref, note)
 
     def queue(self, name: str) -> WorkQueue:
         """Return a new queue for the controller `name`."""
