@@ -163,15 +163,6 @@ def on_first_list(resource: str) -> Where:
     return where
 
 
-def on_next_page(resource: str) -> Where:
-    """Choose the second and later pages of a list."""
-
-    def where(asked: Asked) -> bool:
-        return asked.resource == resource and asked.verb == "list" and "continue" in asked.query
-
-    return where
-
-
 def on_watch_from(resource: str) -> Where:
     """Choose watches that follow on from a position."""
 
@@ -295,6 +286,20 @@ class EmptyStream(RequestFault):
     async def act(self, _asked: Asked, _forward: Forward) -> Answer:
         """End before anything has come."""
         return Answer(200, lines=_nothing())
+
+
+class ExpiredPage(Fault):
+    """A list comes in pages of one object, and its `continue` token expires after the first."""
+
+    def __init__(self, resource: str, *, times: int = 1) -> None:
+        sentence = "answers 410 on the next page of a list"
+        super().__init__(sentence, on("list", resource), times=times)
+
+    async def answer(self, asked: Asked, forward: Forward) -> Answer:
+        """Refuse the second page."""
+        if "continue" in asked.query and self._is_turn():
+            return refusal(410)
+        return await forward(with_query(asked, {**asked.query, "limit": "1"}))
 
 
 class StaleList(RequestFault):
@@ -515,7 +520,11 @@ def _from_position(asked: Asked, version: str) -> Asked:
     """Return the watch that follows on from `version`."""
     dropped = {"sendInitialEvents", "resourceVersionMatch", "resourceVersion"}
     kept = {name: value for name, value in asked.query.items() if name not in dropped}
-    query = {**kept, "resourceVersion": version}
+    return with_query(asked, {**kept, "resourceVersion": version})
+
+
+def with_query(asked: Asked, query: Mapping[str, str]) -> Asked:
+    """Ask with another query."""
     path = URL(asked.target, encoded=True).with_query(query)
     return replace(asked, query=query, target=str(path))
 

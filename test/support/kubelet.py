@@ -34,7 +34,17 @@ from ray_operator.operator.errors import Unreachable
 from ray_operator.operator.informer import Informer
 from ray_operator.operator.keys import Key
 from ray_operator.operator.kube import Kube
-from ray_operator.operator.resources import ENDPOINTSLICES, PODS, SERVICES, Resource
+from ray_operator.operator.resources import (
+    ENDPOINTSLICES,
+    PDBS,
+    PODS,
+    ROLEBINDINGS,
+    ROLES,
+    SECRETS,
+    SERVICEACCOUNTS,
+    SERVICES,
+    Resource,
+)
 
 NODE = "node-1"
 _TIMEOUT = timedelta(seconds=30)
@@ -45,6 +55,7 @@ _PAUSE_SECONDS = 0.2
 _OK, _GONE = 300, 404
 _POD_NETWORK = IPv4Address("10.1.0.0")
 _MERGE = "application/merge-patch+json"
+_UNWATCHED = (SERVICEACCOUNTS, ROLES, ROLEBINDINGS, PDBS, SECRETS)
 
 
 class Fate(Enum):
@@ -113,6 +124,7 @@ class Kubelet:
         self._addresses = count(1)
         self._fates: defaultdict[str, _Lot] = defaultdict(_Lot)
         self._endpoints: dict[Key, JsonObject] = {}
+        self._gone: set[str] = set()  # UIDs of owners
         self._dirty = asyncio.Event()
         self._news = asyncio.Event()
         # Without a bound, hundreds of pods mean as many connections, and time-outs.
@@ -125,6 +137,8 @@ class Kubelet:
         self.owners = (self.clusters_of_ray, self.services_of_ray)
         self.pods.on_change(self._on_pod)
         self.services.on_change(lambda _old, _new: self._dirty.set())
+        self.pods.on_change(lambda _old, new: self._on_child(PODS, new))
+        self.services.on_change(lambda _old, new: self._on_child(SERVICES, new))
         for owners in self.owners:
             owners.on_change(self._on_owner)
 
@@ -171,15 +185,37 @@ class Kubelet:
         if old is not None and new is None:
             self._work.put_nowait(self._collect(old.uid))
 
+    async def collect_garbage(self) -> None:
+        """Delete what owners owned that are gone, of every kind that the operator makes.
+
+        What the kubelet watches goes by itself; of the rest it learns only by asking.
+        """
+        for resource in _UNWATCHED if self._gone else ():
+            async for page in self._kube.list_pages(resource, namespace=self._namespace):
+                for child in map(project, page.items):
+                    if any(_is_owned(child, uid) for uid in self._gone):
+                        await self._drop(resource, child.key)
+
     async def _collect(self, uid: str) -> None:
         """Delete what the vanished object owned."""
+        self._gone.add(uid)
         for resource, informer in ((PODS, self.pods), (SERVICES, self.services)):
             for child in informer.store.values():
                 if _is_owned(child, uid):
-                    await self._ask("DELETE", resource.path(*child.key), None)
+                    await self._drop(resource, child.key)
         for cluster in self.clusters_of_ray.store.values():
             if _is_owned(cluster, uid):
-                await self._ask("DELETE", RAYCLUSTERS.path(*cluster.key), None)
+                await self._drop(RAYCLUSTERS, cluster.key)
+
+    def _on_child(self, resource: Resource, new: RawView | None) -> None:
+        """Collect what somebody made for an owner that was gone by then."""
+        if new is None or new.is_terminating:
+            return
+        if any(_is_owned(new, uid) for uid in self._gone):
+            self._work.put_nowait(self._drop(resource, new.key))
+
+    async def _drop(self, resource: Resource, key: Key) -> None:
+        await self._ask("DELETE", resource.path(*key), None)
 
     # --- pods -----------------------------------------------------------------------------------
     async def _play(self, pod: RawView) -> None:
