@@ -41,6 +41,7 @@ class FakeHead:
 
     received: list[JsonObject] = field(default_factory=list)
     looks: int = 0
+    was_up: bool = False
     capacity: JsonValue = None
 
 
@@ -169,6 +170,7 @@ class FakeRays:
 
     def _report(self, head: FakeHead, node_ips: Iterable[str]) -> web.Response:
         head.looks += 1
+        head.was_up |= bool(head.received) and head.looks > self.deploying_looks
         config = head.received[-1] if head.received else {}
         applications = config.get("applications", [])
         assert isinstance(applications, list)

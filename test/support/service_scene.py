@@ -49,6 +49,8 @@ class ServiceScene:
     namespace: str
     kubelet: Kubelet
     rays: FakeRays
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set at each change of a pod, Service, RayCluster or RayService; whoever waits clears it."""
     _listeners: list[Callable[[RawView | None, RawView | None], None]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -57,6 +59,8 @@ class ServiceScene:
                 listener(old, new)
 
         self.kubelet.services_of_ray.on_change(tell)
+        for informer in (self.kubelet.pods, self.kubelet.services, *self.kubelet.owners):
+            informer.on_change(lambda _old, _new: self.changed.set())
 
     # --- what a user does ---------------------------------------------------------------------
     async def apply(self, name: str = "rayservice-sample", **spec: JsonValue) -> None:
