@@ -25,6 +25,11 @@ class Clock(Protocol):
         ...
 
 
+_UNSTOPPABLE = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+"""On Linux it counts on while the machine is suspended or its VM is paused, unlike
+`time.monotonic()`: the others, who may lead from then on, count on, too."""
+
+
 class SystemClock:
     """The machine's time."""
 
@@ -33,8 +38,8 @@ class SystemClock:
         return datetime.now(UTC)
 
     def monotonic(self) -> float:
-        """Return `time.monotonic()`: comparable between the threads of this process."""
-        return time.monotonic()
+        """Return seconds since the machine started: comparable between threads."""
+        return time.clock_gettime(_UNSTOPPABLE)
 
     async def sleep(self, duration: timedelta) -> None:
         """Wait on the event loop's timer."""

@@ -7,7 +7,10 @@ from typing import Self
 from ray_operator.operator.clock import Clock
 from ray_operator.operator.kube import Kube, KubeOptions
 from ray_operator.operator.leader import Elector, Leadership, Terms
+from ray_operator.operator.logs import Logger
 from ray_operator.operator.sidethread import SideThread
+
+log = Logger(__name__)
 
 
 class Election:
@@ -52,6 +55,7 @@ class Election:
         """Wait until we lead; the future is done when we no longer do."""
         await self._side.run(self._elector.acquire())
         self._keeping = asyncio.wrap_future(self._side.start(self._elector.keep()))
+        self._keeping.add_done_callback(_tell_of_failure)
         return self._keeping
 
     async def __aenter__(self) -> Self:
@@ -75,3 +79,10 @@ class Election:
             terms=self._terms,
         )
         return kube, elector
+
+
+def _tell_of_failure(keeping: "asyncio.Future[None]") -> None:
+    """Whoever waits for the end of the lead does not ask why it came."""
+    error = None if keeping.cancelled() else keeping.exception()
+    if error is not None:
+        log.error("the election failed, which ends the lead", error=repr(error))

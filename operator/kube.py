@@ -16,7 +16,7 @@ import ray_operator.operator.lean_client  # noqa: F401 - must come before the cl
 # isort: split
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -46,11 +46,11 @@ from ray_operator.operator.documents import (
     get_text,
 )
 from ray_operator.operator.errors import (
-    Fenced,
     KubeError,
     SettingsError,
     Unreachable,
 )
+from ray_operator.operator.fence import Fence
 from ray_operator.operator.keys import Key
 from ray_operator.operator.limiter import Limiter
 from ray_operator.operator.logs import Logger
@@ -131,11 +131,12 @@ class Kube:
         self._clock = clock
         self.streams_lists = False
         """Whether informers may ask for streaming lists; see `introduction.py`."""
-        self._may_write: Callable[[], bool] = lambda: True
+        self.fence = Fence()
+        """Each write passes it at the last moment."""
         transport = _Transport(credentials.configuration)
-        self._short = transport.open_session(CONNECTIONS, self._fence_trace())
+        self._short = transport.open_session(CONNECTIONS, self.fence.trace())
         # Watches and proxied calls are bounded by who makes them, and must not keep writes waiting.
-        self._long = transport.open_session(0)
+        self._long = transport.open_session(0, self.fence.trace())
         self._base = credentials.configuration.host.rstrip("/")
         self._extra = transport.request_options()
 
@@ -155,10 +156,6 @@ class Kube:
         """Close the connections."""
         await self._short.close()
         await self._long.close()
-
-    def fence(self, may_write: Callable[[], bool]) -> None:
-        """Ask `may_write` right before each write leaves; if it says no, `Fenced` is raised."""
-        self._may_write = may_write
 
     # -- reads
 
@@ -295,8 +292,11 @@ class Kube:
 
         Raises:
             Unreachable: there was no answer, or one of more than 16 MiB.
+            Fenced: it is no GET, and this process may no longer lead.
         """
         call = Call("proxy", "proxy", method, path, body=body, content_type=content_type)
+        if call.is_write:
+            self.fence.check(call)
         total = aiohttp.ClientTimeout(
             total=timeout.total_seconds(), sock_connect=CONNECT_TIMEOUT.total_seconds()
         )
@@ -324,7 +324,8 @@ class Kube:
 
     async def _attempt(self, call: Call) -> Written:
         await self._limiter.wait()
-        self._check_fence(call)
+        if call.is_write:
+            self.fence.check(call)
         started = self._clock.monotonic()
         try:
             with transport_errors_as_ours(call):
@@ -372,30 +373,11 @@ class Kube:
             headers={"Content-Type": call.content_type, **_HEADERS, **headers},
             timeout=timeout,
             allow_redirects=False,
-            trace_request_ctx=call,
+            trace_request_ctx=call if call.is_write else None,
             **self._extra,
         )
         _count(call, response.status)
         return response
-
-    def _check_fence(self, call: Call) -> None:
-        if call.is_write and not self._may_write():
-            raise Fenced(f"{call}: not sent, because this process may no longer lead")
-
-    def _fence_trace(self) -> aiohttp.TraceConfig:
-        """Return hooks that run right before the head, and right before the body, are written.
-
-        A request may wait for a connection for seconds, and between head and body the event loop
-        turns once: a busy task may hold it there for long.
-        """
-
-        async def check(_session: object, context: Any, _parameters: object) -> None:  # noqa: ANN401 - aiohttp's namespace
-            self._check_fence(context.trace_request_ctx)
-
-        trace = aiohttp.TraceConfig()
-        trace.on_request_headers_sent.append(check)
-        trace.on_request_chunk_sent.append(check)
-        return trace
 
 
 def _count(call: Call, status: int) -> None:
@@ -490,12 +472,10 @@ class _Credentials:
 class _Transport(RESTClientObject):
     """The official transport, with sockets that notice a dead peer."""
 
-    def open_session(
-        self, connections: int, trace: aiohttp.TraceConfig | None = None
-    ) -> aiohttp.ClientSession:
+    def open_session(self, connections: int, trace: aiohttp.TraceConfig) -> aiohttp.ClientSession:
         """Open a pool of so many connections; 0 is unlimited."""
         self.maxsize = connections
-        self.configuration.trace_configs = [trace] if trace else None
+        self.configuration.trace_configs = [trace]
         return self._create_pool_manager()
 
     def request_options(self) -> dict[str, Any]:

@@ -2,12 +2,17 @@
 
 `decide` is the whole of the algorithm (client-go's leaderelection, KEP-589), a function of what the
 Lease says, who we are, and our own monotonic clock: the holder's clock is never trusted, only the
-time since *we* last saw the record change.
+time since *we* last saw the record change.  Wall-clock time is written, never read.
 
 The elector runs in the side thread, so that a busy event loop can't make us lose the Lease, nor a
 hung renewal stall the work.  The price: the work must not go on when the Lease is lost.  So each
 write asks `Leadership.is_held` at the last moment, and that says no as soon as the renew deadline
-has passed: 5 s before anybody else may take over, and whether or not the elector noticed.
+has passed: 5 s before anybody else may take over, and whether or not the elector noticed.  A lead
+that was not renewed in time is over for good, even if the Lease is free: somebody else may have led
+meanwhile, and our caches would not know what they did.
+
+Who waits looks twice as often as the leader renews, and at the moment at which the Lease runs out:
+so a leader that dies is followed after the lease duration and a second.
 
 A stop releases the Lease.  The identity is the pod's name: a container that was restarted in its
 pod takes its own Lease back at once.
@@ -158,12 +163,14 @@ class Elector:
         self._terms = terms or Terms()
         self._seen: Sighting | None = None
         self._complaints = Complaints(clock)
-        self._pause = Backoff(self._terms.retry_period, self._terms.retry_period, jitter=0.2)
+        period = self._terms.retry_period
+        self._pause = Backoff(period, period, jitter=0.2)
+        self._look = Backoff(period / 2, period / 2, jitter=0.2)
 
     async def acquire(self) -> None:
         """Wait until we hold the Lease."""
         while not await self._try():
-            await self._clock.sleep(self._pause.delay(1))
+            await self._clock.sleep(self._until_next_look())
         log.info("leads", lease=str(self._key), identity=self._me)
 
     async def keep(self) -> None:
@@ -172,6 +179,8 @@ class Elector:
         while self._clock.monotonic() < deadline:
             await self._clock.sleep(self._pause.delay(1))
             started = self._clock.monotonic()
+            if started >= deadline:
+                break  # we were frozen: see above
             if await self._try():
                 deadline = started + self._terms.renew_deadline.total_seconds()
             elif self._seen and self._seen.record.holder not in {self._me, ""}:
@@ -188,6 +197,14 @@ class Elector:
         except (KubeError, TimeoutError) as error:
             text = str(error) or "time-out"
             log.warning("the lease could not be released; another waits it out", error=text)
+
+    def _until_next_look(self) -> timedelta:
+        look = self._look.delay(1)
+        if self._seen is None:
+            return look
+        ends = self._seen.at + self._seen.record.lease.total_seconds()
+        left = timedelta(seconds=ends - self._clock.monotonic())
+        return min(look, left) if left > timedelta() else look
 
     async def _give_up(self) -> None:
         record = await self._read()

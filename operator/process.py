@@ -90,7 +90,7 @@ async def _lead(settings: Settings, manager: Manager, side: SideThread, stop: as
     options = KubeOptions(settings.kubeconfig, settings.in_cluster)
     namespace, me = settings.leader_election_namespace, settings.identity
     async with Election(side, options, namespace, me, manager.parts.clock) as election:
-        manager.parts.kube.fence(election.leadership.is_held)
+        manager.parts.kube.fence.ask(election.leadership.is_held)
         lost = await _unless(stop, election.acquire())
         if lost is None:
             return DONE

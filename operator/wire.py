@@ -55,8 +55,8 @@ class Call:
 
     @property
     def is_write(self) -> bool:
-        """Whether the request changes the cluster."""
-        return self.verb not in {"get", "list", "watch", "proxy"}
+        """Whether the request changes something: also what is proxied to Ray."""
+        return self.method != "GET"
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,8 @@ import orjson
 
 from ray_operator.controllers.dashboard.address import Endpoint
 from ray_operator.controllers.dashboard.errors import DashboardError, Trouble
-from ray_operator.operator.errors import Unreachable
+from ray_operator.operator.errors import Fenced, Unreachable
+from ray_operator.operator.fence import Fence
 
 LARGEST_ANSWER_BYTES = 16 * 1024 * 1024
 """A thousand deployments with their replicas stay below 2 MiB; more than this is no answer."""
@@ -39,6 +40,11 @@ class Request:
     path: str
     timeout: timedelta
     body: bytes | None = None
+
+    @property
+    def is_write(self) -> bool:
+        """Whether it tells Ray something."""
+        return self.method != "GET"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +84,15 @@ class Direct:
 
     Args:
         locate: where an endpoint is; tests put their fake Ray here.
+        fence: what is told to Ray passes it, as all writes do: who may no longer lead must not
+            undo what the new leader told it.
     """
 
-    def __init__(self, locate: Callable[[Endpoint], str] = base_url) -> None:
+    def __init__(
+        self, locate: Callable[[Endpoint], str] = base_url, fence: Fence | None = None
+    ) -> None:
         self._locate = locate
+        self._fence = fence or Fence()
         self._session: aiohttp.ClientSession | None = None
 
     async def send(self, endpoint: Endpoint, request: Request) -> Answer:
@@ -93,6 +104,8 @@ class Direct:
         )
         url = self._locate(endpoint) + request.path
         try:
+            if request.is_write:
+                self._fence.check(request.call)
             async with self._opened().request(
                 request.method,
                 url,
@@ -100,8 +113,11 @@ class Direct:
                 headers={"Content-Type": "application/json", "User-Agent": "ray-operator"},
                 timeout=timeout,
                 allow_redirects=False,
+                trace_request_ctx=request.call if request.is_write else None,
             ) as response:
                 return Answer(response.status, await _read(response.content))
+        except Fenced as error:
+            raise DashboardError(Trouble.REFUSED, str(error)) from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise DashboardError(_trouble(error), _describe(endpoint, error)) from error
 
@@ -115,7 +131,9 @@ class Direct:
         if self._session is None:
             # Admission bounds what is under way; the pool must not queue a second time.
             connector = aiohttp.TCPConnector(limit=0)
-            self._session = aiohttp.ClientSession(connector=connector, trust_env=False)
+            self._session = aiohttp.ClientSession(
+                connector=connector, trust_env=False, trace_configs=[self._fence.trace()]
+            )
         return self._session
 
 
@@ -204,6 +222,8 @@ class Proxied:
             raise DashboardError(
                 Trouble.TIMEOUT, f"pod {pod.name} port {endpoint.port}: {error}"
             ) from error
+        except Fenced as error:
+            raise DashboardError(Trouble.REFUSED, str(error)) from error
         answer = Answer(raw.status, raw.body)
         _raise_for_proxy(endpoint, answer)
         return answer

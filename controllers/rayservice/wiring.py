@@ -51,7 +51,7 @@ def wire(
         transport: how Rays are reached; None for what the settings say.
     """
     is_proxied = parts.settings.use_kubernetes_proxy
-    reached = transport or (Proxied(parts.kube) if is_proxied else Direct())
+    reached = transport or (Proxied(parts.kube) if is_proxied else Direct(fence=parts.kube.fence))
     measured = Measured(reached, parts.clock)
     client = ServeClient(measured, Admission(), PROXIED if is_proxied else Timeouts())
     waker = Waker(caches, queue)

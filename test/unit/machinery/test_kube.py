@@ -310,7 +310,7 @@ Write = Callable[[Kube], Awaitable[object]]
     ],
 )
 async def test_no_write_passes_a_closed_fence(server: ApiServer, kube: Kube, write: Write) -> None:
-    kube.fence(lambda: False)
+    kube.fence.ask(lambda: False)
 
     with pytest.raises(Fenced):
         await write(kube)
@@ -329,7 +329,7 @@ async def test_a_write_that_waited_while_the_fence_closed_does_not_leave(
         asked += 1
         return asked == 1
 
-    kube.fence(open_only_at_first)
+    kube.fence.ask(open_only_at_first)
 
     with pytest.raises(Fenced):
         await kube.create(PODS, a_pod("a"))
@@ -347,7 +347,7 @@ async def test_a_loop_that_freezes_between_head_and_body_sends_neither(
         asked += 1
         return asked <= 2
 
-    kube.fence(open_until_the_head)
+    kube.fence.ask(open_until_the_head)
 
     with pytest.raises((Fenced, Unreachable)):
         await kube.create(PODS, a_pod("a"))
@@ -358,7 +358,7 @@ async def test_a_loop_that_freezes_between_head_and_body_sends_neither(
 
 async def test_reads_pass_a_closed_fence(server: ApiServer, kube: Kube) -> None:
     server.on("GET", PATH, reply(a_pod("a")))
-    kube.fence(lambda: False)
+    kube.fence.ask(lambda: False)
 
     assert await kube.get(PODS, POD) == a_pod("a")
 

@@ -2,7 +2,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from aiohttp import web
@@ -63,8 +63,8 @@ class LeaseServer:
         self.is_away = False
         self._version = 0
         server.on("GET", PATH, self._get)
-        server.on("POST", PATHS, self._put)
-        server.on("PUT", PATH, self._put)
+        server.on("POST", PATHS, self.put)
+        server.on("PUT", PATH, self.put)
 
     @property
     def holder(self) -> str:
@@ -77,7 +77,7 @@ class LeaseServer:
             return await refusal(404)(request)
         return await reply(self.lease)(request)
 
-    async def _put(self, request: web.Request) -> web.StreamResponse:
+    async def put(self, request: web.Request) -> web.StreamResponse:
         if self.is_away:
             return await refusal(503)(request)
         sent: JsonObject = await request.json()
@@ -150,8 +150,45 @@ async def test_a_lease_that_is_not_renewed_goes_to_the_other_after_its_duration(
         await until_done(clock, asyncio.create_task(b.elector.acquire()))
 
         assert lease.holder == "b"
-        assert 15 <= clock.monotonic() - began <= 15 + 2 * 1.2
+        assert clock.monotonic() - began == 15
         assert b.elector.previous_renewal is not None
+
+
+@pytest.mark.parametrize("renewals", [1, 2, 5])
+@pytest.mark.parametrize("phase_seconds", [0.0, 0.3, 0.9, 1.7])
+async def test_a_leader_that_dies_is_followed_within_its_lease_and_two_seconds(
+    server: ApiServer, clock: FakeClock, renewals: int, phase_seconds: float
+) -> None:
+    """Whenever it dies, and however its renewals and the other's looks lie to each other."""
+    lease = LeaseServer(server)
+    async with standing(server, clock, "a") as a, standing(server, clock, "b") as b:
+        await a.elector.acquire()
+        keeping = asyncio.create_task(a.elector.keep())
+        clock.advance(timedelta(seconds=phase_seconds))
+        waiting = asyncio.create_task(b.elector.acquire())
+        async with asyncio.timeout(60):
+            while server.count("PUT", PATH) < renewals:
+                await asyncio.sleep(0.002)
+                clock.skip()
+        keeping.cancel()
+        died = clock.monotonic()
+        await until_done(clock, waiting)
+
+        assert lease.holder == "b"
+        assert clock.monotonic() - died <= 15 + 2
+
+
+async def test_who_waits_looks_no_more_than_once_a_second_or_so(
+    server: ApiServer, clock: FakeClock
+) -> None:
+    lease = LeaseServer(server)
+    async with standing(server, clock, "a") as a, standing(server, clock, "b") as b:
+        await a.elector.acquire()
+        before = server.count("GET", PATH)
+        await until_done(clock, asyncio.create_task(b.elector.acquire()))
+
+        assert lease.holder == "b"
+        assert server.count("GET", PATH) - before <= 15 / 0.8 + 2
 
 
 async def test_a_release_lets_the_other_lead_at_its_next_try(
@@ -194,6 +231,86 @@ async def test_renewals_keep_the_fence_open(server: ApiServer, clock: FakeClock)
             await let_pass(clock, timedelta(seconds=1), timedelta(seconds=1))
             assert a.leadership.is_held()
         keeping.cancel()
+
+
+class JumpingClock(FakeClock):
+    """The wall clock is set by somebody, again and again; the monotonic one goes on."""
+
+    def __init__(self, jump: timedelta) -> None:
+        super().__init__()
+        self._jump = jump
+        self._asked = 0
+
+    def now(self) -> datetime:
+        self._asked += 1
+        return super().now() + self._jump * self._asked
+
+
+@pytest.mark.parametrize("days", [-1000, 1000])
+async def test_jumps_of_the_wall_clock_matter_to_nobody(server: ApiServer, days: int) -> None:
+    clock = JumpingClock(timedelta(days=days))
+    lease = LeaseServer(server)
+    async with standing(server, clock, "a") as a, standing(server, clock, "b") as b:
+        await a.elector.acquire()
+        keeping = asyncio.create_task(a.elector.keep())
+        waiting = asyncio.create_task(b.elector.acquire())
+        for _ in range(40):
+            await let_pass(clock, timedelta(seconds=1), timedelta(seconds=1))
+            assert a.leadership.is_held()
+        assert not waiting.done()
+
+        keeping.cancel()
+        died = clock.monotonic()
+        await until_done(clock, waiting)
+        assert lease.holder == "b"
+        assert 15 - 2 * 1.2 <= clock.monotonic() - died <= 15 + 2
+
+
+@pytest.mark.parametrize("holder", ["a", ""], ids=["the Lease is still ours", "the Lease is free"])
+async def test_a_lead_that_was_frozen_past_its_deadline_is_over_for_good(
+    server: ApiServer, clock: FakeClock, holder: str
+) -> None:
+    """Another may have led, and released, meanwhile: only a fresh process knows what it did."""
+    lease = LeaseServer(server)
+    async with standing(server, clock, "a") as a:
+        await a.elector.acquire()
+        keeping = asyncio.create_task(a.elector.keep())
+        await settle()
+        assert lease.lease is not None
+        spec = {**get_object(lease.lease, "spec"), "holderIdentity": holder}
+        lease.lease = {**lease.lease, "spec": spec}
+        clock.advance(timedelta(minutes=1))
+        await asyncio.wait_for(keeping, 60)
+
+        assert not a.leadership.is_held()
+        assert lease.holder == holder
+        assert server.count("PUT", PATH) == 0
+
+
+async def test_a_renewal_that_is_answered_too_late_does_not_open_the_fence(
+    server: ApiServer, clock: FakeClock
+) -> None:
+    """It counts from when it was asked for: the others count from when they see it."""
+    lease = LeaseServer(server)
+    async with standing(server, clock, "a") as a:
+        await a.elector.acquire()
+        answer, arrived = asyncio.Event(), asyncio.Event()
+
+        async def answer_late(request: web.Request) -> web.StreamResponse:
+            arrived.set()
+            await answer.wait()
+            return await lease.put(request)
+
+        server.on("PUT", PATH, answer_late)
+        keeping = asyncio.create_task(a.elector.keep())
+        await settle()
+        clock.skip()
+        await asyncio.wait_for(arrived.wait(), 60)
+        clock.advance(timedelta(seconds=11))
+        answer.set()
+        await asyncio.wait_for(keeping, 60)
+
+        assert not a.leadership.is_held()
 
 
 async def test_an_api_server_that_is_away_for_long_costs_the_lead(
