@@ -34,10 +34,15 @@ SERVE_CONFIG_SUBMITTED = "ray.io/serve-config-submitted"
 DELETE_AFTER = "ray.io/delete-after"
 LEFT_TRAFFIC_AT = "ray.io/left-traffic-at"
 
+# Written on a RayCluster of a RayService: how many in a row replaced an ill one, and when the last.
+HEALTH_REPLACEMENTS = "ray.io/health-replacements"
+
 # Written on pods.
 UPGRADE_STRATEGY_RECREATE_HASH = "ray.io/upgrade-strategy-recreate-hash"
 KUBERAY_VERSION = "ray.io/kuberay-version"
 POD_SPEC_HASH = "ray.io/pod-spec-hash"
+# Of a replacement: how many pods in its place failed before they were ever Ready.
+FAILED_STARTS = "ray.io/failed-starts"
 
 # Written on the children of a RayCronJob.
 CRONJOB_SCHEDULED_TIMESTAMP = "ray.io/cronjob-scheduled-timestamp"

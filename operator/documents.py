@@ -152,11 +152,6 @@ def get_time(document: JsonObject, key: str) -> datetime | None:
     return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
-def format_time(time: datetime) -> str:
-    """Write `metav1.Time`: whole seconds."""
-    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
 def format_micro_time(time: datetime) -> str:
     """Write `metav1.MicroTime`: six decimals."""
     return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

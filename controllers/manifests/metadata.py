@@ -6,7 +6,6 @@ from ray_operator.api import annotations, labels, names
 from ray_operator.controllers.manifests import fault_tolerance
 from ray_operator.controllers.manifests.cluster import Cluster, Group
 from ray_operator.controllers.manifests.options import BuildOptions
-from ray_operator.controllers.views.pod import FAILED_STARTS
 from ray_operator.operator.documents import get_object, get_texts
 
 
@@ -71,7 +70,7 @@ def _common(cluster: Cluster, group: Group, slot: Slot, options: BuildOptions) -
     if cluster.overwrites_command:
         told[annotations.OVERWRITE_CONTAINER_CMD] = labels.TRUE
     if slot.failed_starts:
-        told[FAILED_STARTS] = str(slot.failed_starts)
+        told[annotations.FAILED_STARTS] = str(slot.failed_starts)
     return told
 
 

@@ -11,7 +11,7 @@ from ray_operator.api import annotations, labels
 from ray_operator.api.annotations import is_copied_to_cluster
 from ray_operator.api.kinds import RAY_CLUSTER, RAY_SERVICE
 from ray_operator.controllers.rayservice.desired import Desired
-from ray_operator.controllers.rayservice.health import HEALTH_REPLACEMENTS, replacement_note
+from ray_operator.controllers.rayservice.health import replacement_note
 from ray_operator.controllers.rayservice.observed import Observed
 from ray_operator.controllers.rayservice.recorded import assignment
 from ray_operator.operator.documents import (
@@ -71,7 +71,7 @@ def _history(seen: Observed, desired: Desired, now: datetime) -> dict[str, str]:
     """A new cluster for an unchanged spec replaces an ill one."""
     if seen.active is None or seen.active.spec_hash != desired.spec_hash:
         return {}
-    return {HEALTH_REPLACEMENTS: replacement_note(seen.active, now)}
+    return {annotations.HEALTH_REPLACEMENTS: replacement_note(seen.active, now)}
 
 
 def _present(texts: Mapping[str, str | None]) -> dict[str, str]:

@@ -7,6 +7,7 @@ cluster.
 
 from datetime import datetime, timedelta
 
+from ray_operator.api import annotations
 from ray_operator.api.times import format_time, parse_time
 from ray_operator.controllers.dashboard.errors import Trouble
 from ray_operator.controllers.rayservice.desired import Desired, Strategy
@@ -15,8 +16,6 @@ from ray_operator.controllers.rayservice.readiness import application_names, ass
 from ray_operator.controllers.rayservice.trouble import FAILING
 from ray_operator.operator.documents import JsonObject, decode, get_int, get_object, get_text
 
-HEALTH_REPLACEMENTS = "ray.io/health-replacements"
-"""Annotation of a RayCluster: how many in a row replaced an ill one, and when the last did."""
 LONGEST_PAUSE = timedelta(hours=1)
 FORGOTTEN_AFTER = timedelta(hours=24)
 """Replacements longer ago than this do not make the next one wait."""
@@ -126,7 +125,7 @@ def _thresholds(desired: Desired) -> list[timedelta]:
 
 def _replacements(cluster: ClusterSeen) -> tuple[int, datetime | None]:
     try:
-        note = decode(cluster.annotations.get(HEALTH_REPLACEMENTS, ""))
+        note = decode(cluster.annotations.get(annotations.HEALTH_REPLACEMENTS, ""))
     except ValueError:
         return 0, None
     return get_int(note, "count"), parse_time(get_text(note, "time"))

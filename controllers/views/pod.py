@@ -20,9 +20,6 @@ from ray_operator.operator.documents import (
 )
 from ray_operator.operator.keys import Key
 
-FAILED_STARTS: Final = "ray.io/failed-starts"
-"""Annotation of a replacement: how many pods in its place failed before they were ever Ready."""
-
 _KEPT_LABELS = (
     label_keys.CLUSTER,
     label_keys.GROUP,
@@ -38,7 +35,7 @@ _KEPT_ANNOTATIONS = (
     annotation_keys.KUBERAY_VERSION,
     annotation_keys.POD_SPEC_HASH,
     annotation_keys.DELETE_AFTER,
-    FAILED_STARTS,
+    annotation_keys.FAILED_STARTS,
 )
 RUNNING: Final = "Running"
 PENDING: Final = "Pending"
@@ -181,7 +178,7 @@ class PodView:
     @property
     def failed_starts(self) -> int:
         """How many predecessors in this pod's place failed before they were ever Ready."""
-        text = self.annotations.get(FAILED_STARTS, "")
+        text = self.annotations.get(annotation_keys.FAILED_STARTS, "")
         return int(text) if text.isascii() and text.isdigit() else 0
 
     @property

@@ -18,12 +18,12 @@ from enum import Enum
 from ipaddress import IPv4Address
 from itertools import count
 
+from ray_operator.api.times import format_time
 from ray_operator.controllers.kinds import RAYCLUSTERS, RAYSERVICES
 from ray_operator.operator.documents import (
     JsonObject,
     JsonValue,
     encode,
-    format_time,
     get_flag,
     get_object,
     get_objects,
