@@ -37,7 +37,7 @@ demo-down: dev ## Take the demo down, cluster and all.
 .PHONY: test
 test: ## Every check and test, the end-to-end core on a real cluster included.
 	@$(MAKE) dev
-	@$(BIN)/python -m hack.stages verify test-integration test-e2e
+	@$(BIN)/python -m hack.stages verify test-integration test-faults test-e2e
 
 ##@ Develop
 
@@ -117,6 +117,11 @@ test-unit: dev ## Pure decisions, and our machinery against fakes.
 test-integration: dev ## The operator against a real kube-apiserver and etcd.
 	@$(BIN)/python -m hack.cluster binaries
 	@PATH="$(BIN):$$PATH" $(BIN)/pytest test/integration $(PYTEST_ARGS)
+
+.PHONY: test-faults
+test-faults: dev ## The operator killed, cut off, refused and misled at every place, on a real API server.
+	@$(BIN)/python -m hack.cluster binaries
+	@PATH="$(BIN):$$PATH" $(BIN)/pytest test/faults $(PYTEST_ARGS)
 
 .PHONY: test-e2e
 test-e2e: dev deploy ## The end-to-end core: kubectl and real Ray on a real cluster.
