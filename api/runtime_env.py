@@ -5,7 +5,6 @@ Unknown keys pass through: Ray judges them.
 """
 
 import base64
-import binascii
 
 from ray_operator.api.casing import Shape, with_snake_keys
 from ray_operator.api.errors import InvalidSpecError
@@ -78,7 +77,7 @@ def _of_text(text: str, field: str) -> JsonObject:
 def _decoded(text: str, field: str) -> JsonValue:
     try:
         decoded = base64.b64decode(text, validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # no ASCII, no base64, or no UTF-8 in it
         return text
     return parse_yaml(decoded, field)
 

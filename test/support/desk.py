@@ -1,0 +1,147 @@
+"""Both reconcilers over caches that a test fills, in front of an API server that agrees to all.
+
+No process, no network: what is put in has the shape of a list's items, and every write is encoded
+as it would be sent.  For what a reconcile makes of objects, one pass at a time.
+"""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar, cast
+
+from ray_operator.controllers.build_options import build_options
+from ray_operator.controllers.caches import Caches, build_caches
+from ray_operator.controllers.dashboard.transport import Direct, Transport
+from ray_operator.controllers.raycluster import wiring as raycluster_wiring
+from ray_operator.controllers.rayservice import wiring as rayservice_wiring
+from ray_operator.operator.clock import Clock
+from ray_operator.operator.controller import Reconciler
+from ray_operator.operator.documents import JsonObject, JsonValue, encode
+from ray_operator.operator.errors import NotFound
+from ray_operator.operator.executor import Executor
+from ray_operator.operator.expectations import Expectations
+from ray_operator.operator.informer import Informer
+from ray_operator.operator.keys import Key, ObjectRef
+from ray_operator.operator.kube import Kube
+from ray_operator.operator.notes import Note
+from ray_operator.operator.parts import Parts
+from ray_operator.operator.resources import Resource
+from ray_operator.operator.settings import Settings
+from ray_operator.operator.statuses import StatusWriter
+from ray_operator.operator.store import Indexer, View
+from ray_operator.operator.wire import Page, Written
+from ray_operator.operator.workqueue import WorkQueue
+from support.fake_clock import FakeClock
+
+V = TypeVar("V", bound=View)
+
+
+@dataclass
+class AgreeableKube:
+    """Has nothing, takes everything."""
+
+    creations: list[tuple[Resource, JsonObject]] = field(default_factory=list)
+    patches: list[tuple[Resource, Key, str, JsonValue]] = field(default_factory=list)
+
+    async def get(self, resource: Resource, key: Key) -> JsonObject:
+        """Find nothing."""
+        raise NotFound(f"there is no {resource} {key}")
+
+    async def create(self, resource: Resource, manifest: JsonObject) -> Written:
+        """Take a manifest."""
+        encode(manifest)
+        self.creations.append((resource, manifest))
+        return Written(manifest)
+
+    async def patch(
+        self,
+        resource: Resource,
+        key: Key,
+        body: JsonValue,
+        *,
+        subresource: str = "",
+        kind: str = "",
+    ) -> Written:
+        """Take a patch."""
+        del kind
+        encode(body)
+        self.patches.append((resource, key, subresource, body))
+        return Written({"metadata": {"resourceVersion": "1"}})
+
+    async def delete(self, *_: object, **__: object) -> None:
+        """Delete it."""
+
+    async def list_pages(self, *_: object, **__: object) -> AsyncIterator[Page]:
+        """List nothing."""
+        return
+        yield
+
+
+@dataclass
+class Told:
+    """The events that were recorded."""
+
+    notes: list[tuple[ObjectRef, Note]] = field(default_factory=list)
+
+    def record(self, regarding: ObjectRef, note: Note) -> None:
+        """See `Recorder`."""
+        encode({"note": note.message})
+        self.notes.append((regarding, note))
+
+
+@dataclass
+class Desk:
+    """Both reconcilers, their caches, what they wrote and what they told."""
+
+    clock: Clock
+    kube: AgreeableKube
+    told: Told
+    caches: Caches
+    rayclusters: Reconciler
+    rayservices: Reconciler
+
+
+def a_desk(settings: Settings | None = None, transport: Transport | None = None) -> Desk:
+    """Return a desk with nothing on it."""
+    settings, clock, kube, told = settings or Settings(), FakeClock(), AgreeableKube(), Told()
+    known = cast("Kube", kube)  # as much of one as reconcilers use
+    expectations = Expectations(clock)
+
+    def watch(
+        resource: Resource,
+        project: Callable[[JsonObject], V],
+        *,
+        indexes: Mapping[str, Indexer[V]] | None = None,
+        **_: object,
+    ) -> Informer[V]:
+        return Informer(known, resource, project, indexes=indexes, clock=clock)
+
+    parts = Parts(
+        kube=known,
+        clock=clock,
+        settings=settings,
+        executor=Executor(known, expectations),
+        expectations=expectations,
+        statuses=StatusWriter(known, clock),
+        recorder=lambda _: told,
+        start_background=lambda _, __: None,
+        previous_renewal=lambda: None,
+    )
+    caches = build_caches(watch)
+    return Desk(
+        clock=clock,
+        kube=kube,
+        told=told,
+        caches=caches,
+        rayclusters=raycluster_wiring.wire(parts, caches, _a_queue("rayclusters", clock)),
+        rayservices=rayservice_wiring.wire(
+            parts,
+            caches,
+            _a_queue("rayservices", clock),
+            build_options(settings),
+            transport or Direct(),
+        ),
+    )
+
+
+def _a_queue(name: str, clock: Clock) -> WorkQueue:
+    return WorkQueue(name, clock, workers=1)
