@@ -16,7 +16,6 @@ The Lease is released by whoever acquired it, after that: nothing must be writte
 """
 
 import asyncio
-import gc
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 from typing import TypeVar
@@ -51,24 +50,32 @@ FINISH = timedelta(seconds=25)
 
 FLUSH = timedelta(seconds=2)
 
-COLLECT_EVERY = 50_000
-"""Allocations between two collections of the youngest generation: views hold no cycles, so there
-is next to nothing to find, and the default of 700 costs 3 % of the CPU."""
-
 
 class Manager:
     """The parts of one process that leads. Declare first, then `start`, at last `stop`.
 
-    `idle` is how long a watch may be silent before it is given up; tests have less patience.
+    Args:
+        kube: the API server.
+        settings: the configuration.
+        clock: measures.
+        idle: how long a watch may be silent before it is given up; tests have less patience.
+        when_filled: called once, when the caches are filled and before the first reconcile.
     """
 
     def __init__(
-        self, kube: Kube, settings: Settings, clock: Clock, *, idle: timedelta = IDLE
+        self,
+        kube: Kube,
+        settings: Settings,
+        clock: Clock,
+        *,
+        idle: timedelta = IDLE,
+        when_filled: Callable[[], None] = lambda: None,
     ) -> None:
         self.previous_renewal: datetime | None = None
         """When an operator was last at work before this one; known once this one leads."""
         self._kube = kube
         self._idle = idle
+        self._when_filled = when_filled
         self._settings = settings
         self._clock = clock
         self._supervisor = Supervisor(clock)
@@ -168,7 +175,7 @@ class Manager:
         await asyncio.gather(*(informer.wait_until_settled() for informer in self._informers))
         missing = [str(i.resource) for i in self._informers if i.is_unavailable]
         log.info("the caches are filled", kinds=len(self._informers), unavailable=missing)
-        _calm_the_collector()
+        self._when_filled()
         for name, run in self._background.items():
             self._supervisor.start(name, run)
         self._workers = asyncio.create_task(self._work(), name="controllers")
@@ -198,10 +205,3 @@ class Manager:
         async with asyncio.TaskGroup() as group:
             for controller in self._controllers:
                 group.create_task(controller.run(), name=f"controller {controller.name}")
-
-
-def _calm_the_collector() -> None:
-    """Keep what will live for ever (modules, the first caches) out of the garbage collector."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(COLLECT_EVERY, 20, 50)

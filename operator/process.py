@@ -5,6 +5,7 @@ thread with a loop of its own.
 """
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from datetime import timedelta
@@ -30,6 +31,11 @@ AT_ONCE = timedelta()
 """What a process that lost the lead may take to finish: its writes are held back anyway."""
 
 
+COLLECT_EVERY = 50_000
+"""Allocations between two collections of the youngest generation: views hold no cycles, so there
+is next to nothing to find, and the default of 700 costs 3 % of the CPU."""
+
+
 @dataclass(frozen=True, slots=True)
 class Purpose:
     """What the process is for.
@@ -53,7 +59,7 @@ async def live(settings: Settings, clock: Clock, purpose: Purpose, stop: asyncio
     try:
         await _introduce(kube)
         await purpose.check(kube)
-        manager = Manager(kube, settings, clock)
+        manager = Manager(kube, settings, clock, when_filled=_calm_the_collector)
         purpose.wire(manager)
         async with SideThread("lease and probes") as side:
             return await _serve(settings, manager, side, stop)
@@ -136,3 +142,10 @@ async def _unless(
 
 async def _set(event: asyncio.Event) -> None:
     await event.wait()
+
+
+def _calm_the_collector() -> None:
+    """Keep what will live for ever (modules, the first caches) out of the garbage collector."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(COLLECT_EVERY, 20, 50)
