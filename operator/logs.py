@@ -87,6 +87,11 @@ def log_context(**fields: object) -> Iterator[None]:
         _context.reset(token)
 
 
+def context_field(name: str) -> str:
+    """Return a field of the context that every line carries at this point; "" if it has none."""
+    return str(_context.get().get(name, ""))
+
+
 def configure(settings: LogSettings) -> None:
     """Send all logs of the process where `settings` say. Call once, at start.
 

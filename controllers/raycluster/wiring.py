@@ -7,6 +7,8 @@ from ray_operator.api.conditions import RAY_CLUSTER_PROVISIONED as READY
 from ray_operator.api.kinds import RAY_CLUSTER
 from ray_operator.controllers.build_options import build_options
 from ray_operator.controllers.caches import Caches
+from ray_operator.controllers.internal_errors import Guarded, Teller
+from ray_operator.controllers.kinds import RAYCLUSTERS
 from ray_operator.controllers.raycluster.drawings import Drawings
 from ray_operator.controllers.raycluster.existence import Existence
 from ray_operator.controllers.raycluster.observe import Observer
@@ -41,14 +43,17 @@ def wire(parts: Parts, caches: Caches, queue: WorkQueue) -> Reconciler:
             conditions=settings.is_on(gates.RAY_CLUSTER_STATUS_CONDITIONS),
         ),
     )
-    return RayClusterReconciler(
+    recorder = parts.recorder(CONTROLLER)
+    reconciler = RayClusterReconciler(
         observer=observer,
         executor=parts.executor,
         statuses=parts.statuses,
-        recorder=parts.recorder(CONTROLLER),
+        recorder=recorder,
         clock=parts.clock,
         resync=Resync(settings.resync, parts.clock),
     )
+    teller = Teller(RAYCLUSTERS, caches.raycluster, parts.statuses, recorder, parts.clock)
+    return Guarded(reconciler, teller)
 
 
 def _subscribe(caches: Caches, queue: WorkQueue) -> None:

@@ -32,7 +32,6 @@ from ray_operator.operator.documents import (
     get_objects,
     get_text,
 )
-from ray_operator.operator.keys import Key
 
 DEFAULT_DELETION_DELAY = timedelta(seconds=60)
 """Longer than kube-proxy needs to follow a switch, and than most requests take."""
@@ -109,37 +108,6 @@ class Desired:
     def hash_of_first(self, groups: int) -> str:
         """Return the spec's hash as if it had only its first worker groups."""
         return spec_hash(self.cluster_spec, groups)
-
-
-class Reader:
-    """Reads specs, each only once: parsing YAML takes longer than the rest of a pass.
-
-    What was read of a service is kept until it changes or is forgotten.
-    """
-
-    def __init__(self, options: Options) -> None:
-        self._options = options
-        self._kept: dict[Key, tuple[ResourceView, Desired | Problem]] = {}
-
-    def read(self, service: ResourceView) -> Desired | Problem:
-        """Return what a RayService asks for, or the first problem of its spec."""
-        known = self._kept.get(service.key)
-        if known is not None and _reads_the_same(known[0], service):
-            return known[1]
-        try:
-            desired = read_desired(service, self._options)
-        except Exception as error:  # noqa: BLE001 - whatever users write is answered on the object
-            desired = Problem("spec", f"it can't be read: {type(error).__name__}: {error}")
-        self._kept[service.key] = service, desired
-        return desired
-
-    def forget(self, service: Key) -> None:
-        """Drop what was read of a service that is gone."""
-        self._kept.pop(service, None)
-
-
-def _reads_the_same(old: ResourceView, new: ResourceView) -> bool:
-    return (old.spec_bytes, old.annotations) == (new.spec_bytes, new.annotations)
 
 
 def read_desired(service: ResourceView, options: Options) -> Desired | Problem:

@@ -15,8 +15,9 @@ from ray_operator.api.serve_config import http_port
 from ray_operator.controllers.assigned_config import read_assigned
 from ray_operator.controllers.dashboard.observation import RayView
 from ray_operator.controllers.manifests.cluster import Identity, read_cluster
-from ray_operator.controllers.rayservice.desired import Desired, Options, Reader
+from ray_operator.controllers.rayservice.desired import Desired, Options
 from ray_operator.controllers.rayservice.observed import ClusterSeen, Names, Observed
+from ray_operator.controllers.rayservice.reader import Reader
 from ray_operator.controllers.views.endpointslice import Endpoint, EndpointSliceView
 from ray_operator.controllers.views.pod import PodView
 from ray_operator.controllers.views.resource import ResourceView
@@ -130,6 +131,7 @@ def _cluster(view: ResourceView, sources: Sources, desired: object) -> ClusterSe
         ref=view.ref,
         status=view.status(),
         conditions=view.conditions(),
+        created=view.created,
         is_terminating=view.is_terminating,
         pods=sources.caches.pods_of(view.uid),
         ray=sources.rays.view(view.uid),

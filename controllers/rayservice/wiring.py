@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from itertools import product
 from typing import TypeVar
 
 from ray_operator.api.conditions import READY
@@ -12,9 +13,13 @@ from ray_operator.controllers.dashboard.client import PROXIED, ServeClient, Time
 from ray_operator.controllers.dashboard.dashboards import Dashboards
 from ray_operator.controllers.dashboard.measured import Measured
 from ray_operator.controllers.dashboard.transport import Direct, Proxied, Transport
+from ray_operator.controllers.internal_errors import Guarded, Teller
+from ray_operator.controllers.kinds import RAYSERVICES
 from ray_operator.controllers.manifests.options import BuildOptions
-from ray_operator.controllers.rayservice.desired import Options, Reader
+from ray_operator.controllers.rayservice.desired import Options
+from ray_operator.controllers.rayservice.milestones import STRATEGIES, Ending
 from ray_operator.controllers.rayservice.observe import Reading
+from ray_operator.controllers.rayservice.reader import Reader
 from ray_operator.controllers.rayservice.reconciler import RayServiceReconciler, Tools
 from ray_operator.controllers.urgency import urgency_for, urgency_of
 from ray_operator.controllers.views.endpointslice import EndpointSliceView
@@ -57,6 +62,8 @@ def wire(
     waker = Waker(caches, queue)
     dashboards = Dashboards(client, parts.clock, waker.wake)
     metrics.BREAKER_OPEN.set_function(dashboards.open_breakers)
+    for strategy, ending in product(STRATEGIES, Ending):
+        metrics.SERVICE_UPGRADES.labels(strategy, ending)  # at zero from the start
     parts.start_background("dashboards", dashboards.run)
     _listen(caches, waker)
     tools = Tools(
@@ -68,7 +75,9 @@ def wire(
     )
     options = options_of(parts.settings, build)
     reading = Reading(Reader(options), options, Absence(parts))
-    return RayServiceReconciler(tools, caches, dashboards, reading)
+    reconciler = RayServiceReconciler(tools, caches, dashboards, reading)
+    teller = Teller(RAYSERVICES, caches.rayservice, parts.statuses, tools.recorder, parts.clock)
+    return Guarded(reconciler, teller)
 
 
 AWAY = timedelta(seconds=60)

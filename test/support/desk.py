@@ -65,7 +65,7 @@ class AgreeableKube:
         del kind
         encode(body)
         self.patches.append((resource, key, subresource, body))
-        return Written({"metadata": {"resourceVersion": "1"}})
+        return Written({"metadata": {"resourceVersion": "0"}})
 
     async def delete(self, *_: object, **__: object) -> None:
         """Delete it."""
@@ -95,6 +95,7 @@ class Desk:
     clock: Clock
     kube: AgreeableKube
     told: Told
+    statuses: StatusWriter
     caches: Caches
     rayclusters: Reconciler
     rayservices: Reconciler
@@ -131,6 +132,7 @@ def a_desk(settings: Settings | None = None, transport: Transport | None = None)
         clock=clock,
         kube=kube,
         told=told,
+        statuses=parts.statuses,
         caches=caches,
         rayclusters=raycluster_wiring.wire(parts, caches, _a_queue("rayclusters", clock)),
         rayservices=rayservice_wiring.wire(

@@ -14,6 +14,7 @@ from itertools import count
 import yaml
 
 from ray_operator.api import labels
+from ray_operator.api.times import format_time
 from ray_operator.controllers.dashboard.errors import Trouble
 from ray_operator.controllers.dashboard.observation import (
     Accepted,
@@ -26,9 +27,11 @@ from ray_operator.controllers.dashboard.observation import (
 from ray_operator.controllers.dashboard.reports import ProxyHealth, ServeReport, parse_report
 from ray_operator.controllers.kinds import RAYCLUSTERS, RAYSERVICES
 from ray_operator.controllers.rayservice.actions import Submit, steps_of
-from ray_operator.controllers.rayservice.desired import Options, Reader
+from ray_operator.controllers.rayservice.desired import Options
+from ray_operator.controllers.rayservice.milestones import Milestones, milestones
 from ray_operator.controllers.rayservice.observe import Reading, Sources, observe
 from ray_operator.controllers.rayservice.plan import plan
+from ray_operator.controllers.rayservice.reader import Reader
 from ray_operator.controllers.rayservice.status import report
 from ray_operator.controllers.views import endpointslice, pod, resource, service
 from ray_operator.controllers.views.endpointslice import EndpointSliceView
@@ -147,6 +150,7 @@ class World:
     rays: dict[str, FakeRay] = field(default_factory=dict)
     events: list[tuple[str, str, str]] = field(default_factory=list)
     writes: list[str] = field(default_factory=list)
+    milestones: list[Milestones] = field(default_factory=list)
     die_after_write: int | None = None
     check: Callable[["World"], None] = lambda _: None
     _documents: dict[tuple[str, str], dict[str, JsonValue]] = field(default_factory=dict)
@@ -298,6 +302,7 @@ class World:
         self.events.extend((n.type, n.reason, n.message) for n in told.notes)
         if status_changes(self.status, told.status):
             self.status = {k: v for k, v in told.status.items() if v is not None}
+            self.milestones.append(milestones(seen, step, told, self.now))
             self._written(f"status: {step.state} {step.names}")
 
     def _written(self, text: str) -> None:
@@ -327,6 +332,7 @@ class World:
                     "name": "rayservice-sample",
                     "namespace": NAMESPACE,
                     "uid": UID,
+                    "creationTimestamp": "2026-01-01T00:00:00Z",
                     "generation": self.generation,
                     "resourceVersion": "1",
                     "annotations": self.annotations,
@@ -391,6 +397,7 @@ class World:
         document["metadata"] = {
             **get_object(document, "metadata"),
             "uid": f"uid-{number}-{name}",
+            "creationTimestamp": format_time(self.now),
             "resourceVersion": str(number),
             "generation": 1,
             "ownerReferences": [{"kind": "RayService", "uid": UID, "controller": True}],

@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 from ray_operator.api.problems import Problem
-from ray_operator.controllers.rayservice.desired import Desired, Options, Reader
+from ray_operator.controllers.rayservice.desired import Desired, Options
+from ray_operator.controllers.rayservice.reader import Reader
 from ray_operator.operator.documents import JsonObject, JsonValue, encode
 from support.builders import a_view
 from support.rayservice_world import a_service_spec
