@@ -82,6 +82,10 @@ fmt: dev ## Format the code.
 	@$(BIN)/ruff format --quiet
 	@$(BIN)/ruff check --quiet --fix-only
 
+.PHONY: bench
+bench: dev ## Measure the operator against a simulated cluster of 200 nodes (ARGS=--quick: minutes).
+	@$(BIN)/python -m hack.bench $(ARGS)
+
 ##@ Check
 
 .PHONY: verify
