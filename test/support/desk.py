@@ -13,7 +13,6 @@ from ray_operator.controllers.caches import Caches, build_caches
 from ray_operator.controllers.dashboard.transport import Direct, Transport
 from ray_operator.controllers.raycluster import wiring as raycluster_wiring
 from ray_operator.controllers.rayservice import wiring as rayservice_wiring
-from ray_operator.operator.clock import Clock
 from ray_operator.operator.controller import Reconciler
 from ray_operator.operator.documents import JsonObject, JsonValue, encode
 from ray_operator.operator.errors import NotFound
@@ -41,6 +40,7 @@ class AgreeableKube:
 
     creations: list[tuple[Resource, JsonObject]] = field(default_factory=list)
     patches: list[tuple[Resource, Key, str, JsonValue]] = field(default_factory=list)
+    deletions: list[tuple[Resource, Key]] = field(default_factory=list)
 
     async def get(self, resource: Resource, key: Key) -> JsonObject:
         """Find nothing."""
@@ -67,8 +67,9 @@ class AgreeableKube:
         self.patches.append((resource, key, subresource, body))
         return Written({"metadata": {"resourceVersion": "0"}})
 
-    async def delete(self, *_: object, **__: object) -> None:
+    async def delete(self, resource: Resource, key: Key, **_: object) -> None:
         """Delete it."""
+        self.deletions.append((resource, key))
 
     async def list_pages(self, *_: object, **__: object) -> AsyncIterator[Page]:
         """List nothing."""
@@ -92,7 +93,7 @@ class Told:
 class Desk:
     """Both reconcilers, their caches, what they wrote and what they told."""
 
-    clock: Clock
+    clock: FakeClock
     kube: AgreeableKube
     told: Told
     statuses: StatusWriter
@@ -145,5 +146,5 @@ def a_desk(settings: Settings | None = None, transport: Transport | None = None)
     )
 
 
-def _a_queue(name: str, clock: Clock) -> WorkQueue:
+def _a_queue(name: str, clock: FakeClock) -> WorkQueue:
     return WorkQueue(name, clock, workers=1)
