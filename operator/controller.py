@@ -39,19 +39,17 @@ log = Logger(__name__)
 DEADLINE = timedelta(minutes=2)
 """Four writes that each wait out their 30 s: a reconcile that takes longer hangs."""
 
-_RESULTS = {
-    "success": "success",
-    "check_again": "requeue_after",
-    "conflict": "error",
-    "invalid": "error",
-    "error": "error",
-}
-"""How a reconcile ends, in our words and in controller-runtime's."""
+_RESULTS = ("success", "check_again", "conflict", "invalid", "error", "timeout", "bug")
+"""How a reconcile ends; `bug` is an exception that nobody foresaw."""
 
 
 _OVERTAKEN = (Conflict, Fenced, NamespaceEnding)
 """Someone else was faster, or leads now, or the object is about to go: no fault of anybody's, and
 the caches will tell."""
+
+
+class _CutOffError(TimeoutError):
+    """The deadline passed; other time-outs are the reconciler's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +109,22 @@ class Controller:
         self._deadline = deadline
         self._seconds = metrics.RECONCILE_SECONDS.labels(name)
         self._results = {result: metrics.RECONCILES.labels(name, result) for result in _RESULTS}
-        self._peer_results = {
-            result: metrics.PEER_RECONCILES.labels(name, result)
-            for result in dict.fromkeys(_RESULTS.values())
-        }
+        # When the turns began that run now, in monotonic seconds; read by who scrapes, too.
+        self._began: dict[Key, float] = {}
+        self._show_turns()
+
+    def _show_turns(self) -> None:
+        """Let those who scrape, in another thread, see what is in work at that moment."""
+
+        def seconds() -> list[float]:
+            now = self._clock.monotonic()
+            return [now - began for began in self._began.copy().values()]
+
+        name = self.name
+        metrics.WORKERS.labels(name).set(self._workers)
+        metrics.ACTIVE_WORKERS.labels(name).set_function(lambda: len(self._began))
+        metrics.UNFINISHED_SECONDS.labels(name, name).set_function(lambda: sum(seconds()))
+        metrics.LONGEST_SECONDS.labels(name, name).set_function(lambda: max(seconds(), default=0))
 
     async def run(self) -> None:
         """Work until the queue is shut down; keys in work are finished first.
@@ -150,18 +160,19 @@ class Controller:
             "name": key.name,
             "reconcile_id": secrets.token_hex(4),
         }
-        started = self._clock.monotonic()
+        started = self._began[key] = self._clock.monotonic()
         with log_context(**context):
             try:
-                with tracing.span("reconcile", **context):
+                with tracing.span(f"reconcile {self.name}", **context):
                     result = await self._reconcile(key)
             except Exception as error:  # noqa: BLE001 - the crash guard: one key must not stop the others
                 ended = self._failed(key, error)
             else:
                 ended = self._succeeded(key, result)
+            finally:
+                del self._began[key]
         self._seconds.observe(self._clock.monotonic() - started)
         self._results[ended].inc()
-        self._peer_results[_RESULTS[ended]].inc()
 
     async def _reconcile(self, key: Key) -> Result:
         """Let the reconciler work, until the deadline.
@@ -177,7 +188,7 @@ class Controller:
             if not deadline.expired():
                 raise
             seconds = self._deadline.total_seconds()
-            raise TimeoutError(f"cut off after {seconds:g} s: it hangs") from error
+            raise _CutOffError(f"cut off after {seconds:g} s: it hangs") from error
         except asyncio.CancelledError as error:
             # Nobody cancels this worker: uncaught, it would end, and the task group would take it
             # for an orderly end.
@@ -209,7 +220,9 @@ class Controller:
         text = "; ".join(_describe(cause) for cause in causes)
         tell = log.error if expected else log.exception
         tell("reconcile failed", error=text, retry_in_seconds=retry_in)
-        return "error"
+        if isinstance(error, _CutOffError):
+            return "timeout"
+        return "error" if expected else "bug"
 
 
 def _is_being_cancelled() -> bool:

@@ -19,6 +19,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,6 +32,7 @@ from kubernetes.aio.config.incluster_config import (
     InClusterConfigLoader,
 )
 from kubernetes.aio.config.kube_config import load_kube_config
+from prometheus_client import Counter, Histogram
 from yaml import YAMLError
 from yarl import URL
 
@@ -56,10 +58,12 @@ from ray_operator.operator.limiter import Limiter
 from ray_operator.operator.logs import Logger
 from ray_operator.operator.resources import Resource
 from ray_operator.operator.retries import repeat
+from ray_operator.operator.standard_metrics import STANDARD_NAMES
 from ray_operator.operator.wire import (
     Call,
     Page,
     RawAnswer,
+    Verb,
     WatchEvent,
     WatchRequest,
     Written,
@@ -138,6 +142,7 @@ class Kube:
         # Watches and proxied calls are bounded by who makes them, and must not keep writes waiting.
         self._long = transport.open_session(0, self.fence.trace())
         self._base = credentials.configuration.host.rstrip("/")
+        STANDARD_NAMES.api_host = URL(self._base).authority
         self._extra = transport.request_options()
 
     @classmethod
@@ -294,13 +299,14 @@ class Kube:
             Unreachable: there was no answer, or one of more than 16 MiB.
             Fenced: it is no GET, and this process may no longer lead.
         """
-        call = Call("proxy", "proxy", method, path, body=body, content_type=content_type)
+        verb = _VERBS.get(method, "get")
+        call = Call(verb, PROXY, method, path, body=body, content_type=content_type)
         if call.is_write:
             self.fence.check(call)
         total = aiohttp.ClientTimeout(
             total=timeout.total_seconds(), sock_connect=CONNECT_TIMEOUT.total_seconds()
         )
-        with tracing.span("proxy", method=method, path=path), transport_errors_as_ours(call):
+        with tracing.call(f"{verb} {PROXY}", path=path), transport_errors_as_ours(call):
             async with await self._open(self._long, call, total, headers) as response:
                 answer = await read_bounded(response)
                 return RawAnswer(response.status, answer, response.content_type)
@@ -316,7 +322,7 @@ class Kube:
 
     async def _ask(self, call: Call) -> Written:
         """Send, with retries; return a successful answer."""
-        with tracing.span("api", verb=call.verb, resource=call.resource):
+        with tracing.call(f"{call.verb} {call.resource}", verb=call.verb, resource=call.resource):
             try:
                 return await self._attempt(call)
             except KubeError as error:
@@ -338,7 +344,7 @@ class Kube:
             raise
         finally:
             seconds = self._clock.monotonic() - started
-            metrics.API_REQUEST_SECONDS.labels(call.verb, call.resource).observe(seconds)
+            _seconds_of(call.verb, call.resource).observe(seconds)
 
     async def _open(
         self,
@@ -353,7 +359,7 @@ class Kube:
         if response.status != 401:  # noqa: PLR2004 - HTTP's number says it best
             return response
         renewed = await self._credentials.renew(shown)
-        if call.verb == "proxy" and renewed == shown:
+        if call.resource == PROXY and renewed == shown:
             return response  # it is Ray that refuses: the caller shall see it
         response.release()
         return await self._send(session, call, timeout, {**(headers or {}), **renewed})
@@ -370,7 +376,12 @@ class Kube:
             call.method,
             url.with_query(call.query) if call.query else url,
             data=call.body,
-            headers={"Content-Type": call.content_type, **_HEADERS, **headers},
+            headers={
+                "Content-Type": call.content_type,
+                **_HEADERS,
+                **tracing.headers(),
+                **headers,
+            },
             timeout=timeout,
             allow_redirects=False,
             trace_request_ctx=call if call.is_write else None,
@@ -380,8 +391,31 @@ class Kube:
         return response
 
 
+PROXY = "proxy"
+"""What is asked through the API server, in the place of a resource."""
+
+_VERBS: Mapping[str, Verb] = {
+    "POST": "create",
+    "PUT": "update",
+    "PATCH": "patch",
+    "DELETE": "delete",
+}
+"""What the API server calls the methods of requests to a proxy."""
+
+
 def _count(call: Call, status: int) -> None:
-    metrics.API_REQUESTS.labels(call.verb, call.resource, str(status)).inc()
+    _requests_of(call.verb, call.resource, status).inc()
+
+
+# Finding a series by its labels costs more than counting in it; there are a few dozen.
+@cache
+def _requests_of(verb: str, resource: str, status: int) -> Counter:
+    return metrics.API_REQUESTS.labels(verb, resource, str(status))
+
+
+@cache
+def _seconds_of(verb: str, resource: str) -> Histogram:
+    return metrics.API_REQUEST_SECONDS.labels(verb, resource)
 
 
 class _Credentials:

@@ -41,6 +41,7 @@ from ray_operator.operator.kube import Kube
 from ray_operator.operator.logs import Logger
 from ray_operator.operator.ratelimits import Backoff
 from ray_operator.operator.resources import LEASES
+from ray_operator.operator.standard_metrics import STANDARD_NAMES
 
 log = Logger(__name__)
 
@@ -159,6 +160,7 @@ class Elector:
         self._key = Key(namespace, LEASE_NAME)
         self._me = me
         self._leadership = leadership
+        STANDARD_NAMES.lease = LEASE_NAME
         self._clock = clock
         self._terms = terms or Terms()
         self._seen: Sighting | None = None

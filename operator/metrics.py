@@ -1,16 +1,22 @@
 """Every metric of the process, declared in one place.
 
 Ours carry the prefix `ray_operator_`; labels come from closed sets, never from names, UIDs or
-messages.  Two series are served under the names that dashboards for controller-runtime expect.
+messages.  What client-go and controller-runtime have names for is served under these, too, so that
+dashboards made for them work: what we have no name of our own for is declared here, the rest is
+the same numbers under another name (`standard_metrics.py`).
 The `kuberay_*` series, which do carry names, are collected from the caches at scrape time by the
 controllers, which register a collector with `REGISTRY`.
+docs/observability.md has the table for users; a test compares it.
 """
 
 from prometheus_client import (
     CollectorRegistry,
     Counter,
     Gauge,
+    GCCollector,
     Histogram,
+    PlatformCollector,
+    ProcessCollector,
     disable_created_metrics,
     generate_latest,
 )
@@ -45,7 +51,7 @@ def _slow(name: str, text: str, *labels: str) -> Histogram:
 
 RECONCILES = _counter(
     "ray_operator_reconcile_total",
-    "Reconciles by how they ended: success, check_again, conflict, invalid or error.",
+    "Reconciles by how they ended: success, check_again, conflict, invalid, error, timeout or bug.",
     "controller",
     "result",
 )
@@ -59,6 +65,25 @@ QUEUE_WAIT_SECONDS = _fast(
 QUEUE_RETRIES = _counter(
     "ray_operator_queue_retries_total", "Keys put back with a back-off.", "controller"
 )
+QUEUE_ADDS = _counter(
+    "workqueue_adds_total", "Keys that came to wait, or came back into work.", "name", "controller"
+)
+UNFINISHED_SECONDS = _gauge(
+    "workqueue_unfinished_work_seconds",
+    "Time that the reconciles which run now have taken so far, together.",
+    "name",
+    "controller",
+)
+LONGEST_SECONDS = _gauge(
+    "workqueue_longest_running_processor_seconds",
+    "Time that the longest of the reconciles which run now has taken so far.",
+    "name",
+    "controller",
+)
+WORKERS = _gauge(
+    "controller_runtime_max_concurrent_reconciles", "Keys that may be in work.", "controller"
+)
+ACTIVE_WORKERS = _gauge("controller_runtime_active_workers", "Keys that are in work.", "controller")
 API_REQUESTS = _counter(
     "ray_operator_api_requests_total",
     "Requests to the API server by HTTP status; code 0 had no answer.",
@@ -109,28 +134,29 @@ BREAKER_OPEN = _gauge(
     "ray_operator_breaker_open", "Clusters whose dashboard is left alone for now."
 )
 CLUSTER_READY_SECONDS = _slow(
-    "ray_operator_cluster_ready_seconds", "RayCluster: from creation to ready."
+    "ray_operator_cluster_ready_seconds", "RayCluster: from creation to the first ready."
 )
 JOB_START_SECONDS = _slow(
     "ray_operator_job_start_seconds", "RayJob: from creation to the running job."
 )
 JOBS_FINISHED = _counter("ray_operator_jobs_finished_total", "Finished RayJobs.", "outcome")
 SERVICE_READY_SECONDS = _slow(
-    "ray_operator_service_ready_seconds", "RayService: from creation to ready."
+    "ray_operator_service_ready_seconds", "RayService: from creation to the first ready."
 )
 SERVICE_SWITCH_SECONDS = _slow(
-    "ray_operator_service_switch_seconds", "RayService: from a new cluster to its traffic."
+    "ray_operator_service_switch_seconds", "RayService: from a new RayCluster to its traffic."
 )
 SERVICE_UPGRADES = _counter(
-    "ray_operator_service_upgrades_total", "RayService upgrades.", "strategy", "outcome"
+    "ray_operator_service_upgrades_total",
+    "Upgrades of RayServices: switched to the new RayCluster, superseded by a newer one, or "
+    "abandoned.",
+    "strategy",
+    "outcome",
 )
-PEER_RECONCILES = _counter(
-    "controller_runtime_reconcile_total",
-    "Reconciles under controller-runtime's name: success, requeue_after or error.",
-    "controller",
-    "result",
-)
-PEER_QUEUE_DEPTH = _gauge("workqueue_depth", "Waiting keys under client-go's name.", "name")
+# What every exporter shows: CPU, memory, descriptors; Python's version; its garbage collector.
+ProcessCollector(registry=REGISTRY)
+PlatformCollector(registry=REGISTRY)
+GCCollector(registry=REGISTRY)
 
 
 def render() -> bytes:

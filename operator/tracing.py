@@ -1,60 +1,63 @@
 """Spans around reconciles and calls; free unless an OTLP endpoint is set.
 
+    with tracing.span("reconcile raycluster", namespace="ns"):      a piece of our own work
+        with tracing.call("create pods", resource="pods"):          a request to somebody else
+
+Spans nest as the code does, tasks included that are started inside.  Requests carry the span's
+identity (`headers`), so that an API server which traces joins in.
+
 OpenTelemetry is imported only by `configure`: its exporter costs 15 MB that most installations
 have no use for.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING
 
-SpanStarter = Callable[[str, dict[str, str]], AbstractContextManager[object]]
+if TYPE_CHECKING:
+    from ray_operator.operator.otlp import Spans
 
 _FREE = nullcontext()
-
-
-def _no_span(_name: str, _fields: dict[str, str]) -> AbstractContextManager[object]:
-    return _FREE
-
-
-_start: SpanStarter = _no_span
-_stop: Callable[[], None] = lambda: None  # noqa: E731 - replaced by `configure`
+_NONE: Mapping[str, str] = {}
+_spans: "Spans | None" = None
 
 
 def span(name: str, /, **fields: str) -> AbstractContextManager[object]:
     """Return a context manager that traces its body as `name`; an exception marks the span."""
-    return _start(name, fields)
+    return _FREE if _spans is None else _spans.start(name, fields, is_call=False)
+
+
+def call(name: str, /, **fields: str) -> AbstractContextManager[object]:
+    """Return a context manager that traces a request to somebody else, as `span` does."""
+    return _FREE if _spans is None else _spans.start(name, fields, is_call=True)
+
+
+def headers() -> Mapping[str, str]:
+    """Return the headers that go with a request: `traceparent` while tracing, else nothing."""
+    return _NONE if _spans is None else _spans.headers()
+
+
+def detach() -> None:
+    """Begin traces of its own in this task: for what a reconcile starts, and outlives it."""
+    if _spans is not None:
+        _spans.detach()
 
 
 def configure(endpoint: str, service_version: str) -> None:
     """Send spans to an OTLP/HTTP `endpoint` from now on; "" leaves tracing off.
 
-    Everything else (headers, sampling, time-outs) comes from OpenTelemetry's own environment
-    variables, which its SDK reads.
+    It is only asked for whether there is one: OpenTelemetry reads the variable itself.
     """
-    if not endpoint:
-        return
-    from opentelemetry import trace  # noqa: PLC0415 - see the module's docstring
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import (  # noqa: PLC0415 - same
-        OTLPSpanExporter,
-    )
-    from opentelemetry.sdk.resources import Resource  # noqa: PLC0415 - same
-    from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415 - same
-    from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415 - same
+    global _spans  # noqa: PLW0603 - a process has one
+    if endpoint:
+        from ray_operator.operator.otlp import Spans  # noqa: PLC0415 - see the module's docstring
 
-    attributes = {"service.name": "ray-operator", "service.version": service_version}
-    provider = TracerProvider(resource=Resource.create(attributes))
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
-    tracer = trace.get_tracer("ray_operator", tracer_provider=provider)
-
-    @contextmanager
-    def start(name: str, fields: dict[str, str]) -> Iterator[None]:
-        with tracer.start_as_current_span(name, attributes=fields):
-            yield
-
-    global _start, _stop
-    _start, _stop = start, provider.shutdown
+        _spans = Spans(service_version)
 
 
 def shut_down() -> None:
-    """Send what is left and stop."""
-    _stop()
+    """Send what is left, for two seconds at most, and stop tracing."""
+    global _spans  # noqa: PLW0603 - a process has one
+    if _spans is not None:
+        _spans.shut_down()
+    _spans = None

@@ -34,7 +34,7 @@ LONGEST_LINE_BYTES = 64 * 1024 * 1024
 RAW_BYTES = 16 * 1024 * 1024
 """The largest answer that is read without being understood (operator.md §6.1)."""
 
-Verb = Literal["get", "list", "watch", "create", "update", "patch", "delete", "proxy"]
+Verb = Literal["get", "list", "watch", "create", "update", "patch", "delete"]
 
 
 @dataclass(frozen=True, slots=True)

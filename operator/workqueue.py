@@ -99,15 +99,17 @@ class WorkQueue:
         self._shut_down = False
         self._failures: FailureCounts[Key] = FailureCounts(RETRY)
         self._delays = Delays(clock, self.add)
+        self._adds = metrics.QUEUE_ADDS.labels(name, name)
         self._retries = metrics.QUEUE_RETRIES.labels(name)
         self._wait_seconds = metrics.QUEUE_WAIT_SECONDS.labels(name)
         metrics.QUEUE_DEPTH.labels(name).set_function(lambda: len(self._waiting))
-        metrics.PEER_QUEUE_DEPTH.labels(name).set_function(lambda: len(self._waiting))
 
     def add(self, key: Key, urgency: Urgency = Urgency.CHANGED) -> None:
         """Put `key` on the queue; if it waits there already, the more urgent line counts."""
         if self._shut_down:
             return
+        if key not in self._waiting and key not in self._dirty:
+            self._adds.inc()
         if key in self._processing:
             self._dirty[key] = min(urgency, self._dirty.get(key, urgency))
         else:

@@ -17,6 +17,7 @@ from ray_operator.controllers.dashboard.drain import Drain
 from ray_operator.controllers.dashboard.observation import UNSEEN, Accepted, Outcome, RayView
 from ray_operator.controllers.dashboard.poller import AT_REST, Pace, Poller
 from ray_operator.controllers.dashboard.submitter import Submission, Submitter
+from ray_operator.operator import tracing
 from ray_operator.operator.clock import Clock
 from ray_operator.operator.keys import Key
 from ray_operator.operator.logs import Logger
@@ -112,6 +113,7 @@ class Dashboards:
         drain.address = address
 
         async def run() -> None:
+            tracing.detach()
             await _contained(drain.run(), owner)
 
         if self._start(followed, run, "drain"):
@@ -119,7 +121,8 @@ class Dashboards:
 
     def open_breakers(self) -> int:
         """Return how many clusters' dashboards are left alone for now."""
-        return sum(1 for followed in self._followed.values() if followed.poller.is_left_alone)
+        known = self._followed.copy()  # at one go: whoever scrapes asks in another thread
+        return sum(followed.poller.is_left_alone for followed in known.values())
 
     def forget(self, cluster_uid: str) -> None:
         """Let go of a cluster."""
@@ -155,6 +158,7 @@ class Dashboards:
 
     def _start_polling(self, followed: _Followed) -> None:
         async def keep_polling() -> None:
+            tracing.detach()  # the reconcile that began it will be long over
             while True:
                 await _contained(followed.poller.run(), followed.owner)
                 await self._clock.sleep(AFTER_FAULT)

@@ -1,11 +1,11 @@
-"""A transport that counts what goes through it, and how long it takes."""
+"""A transport that counts and traces what goes through it, and how long it takes."""
 
 from http import HTTPStatus
 
 from ray_operator.controllers.dashboard.address import Endpoint
 from ray_operator.controllers.dashboard.errors import DashboardError
 from ray_operator.controllers.dashboard.transport import Answer, Request, Transport
-from ray_operator.operator import metrics
+from ray_operator.operator import metrics, tracing
 from ray_operator.operator.clock import Clock
 
 OK, REJECTED, FAILED = "ok", "rejected", "failed"
@@ -23,7 +23,8 @@ class Measured:
         """See `Transport.send`."""
         started = self._clock.monotonic()
         try:
-            answer = await self._transport.send(endpoint, request)
+            with tracing.call(f"ray {request.call}", **_fields(endpoint)):
+                answer = await self._transport.send(endpoint, request)
         except DashboardError as error:
             metrics.RAY_REQUESTS.labels(request.call, error.trouble.value.lower()).inc()
             raise
@@ -31,6 +32,10 @@ class Measured:
         elapsed = self._clock.monotonic() - started
         metrics.RAY_REQUEST_SECONDS.labels(request.call).observe(elapsed)
         return answer
+
+
+def _fields(endpoint: Endpoint) -> dict[str, str]:
+    return {"namespace": endpoint.pod.namespace, "pod": endpoint.pod.name}
 
 
 def _outcome(answer: Answer) -> str:

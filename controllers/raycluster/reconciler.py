@@ -22,12 +22,14 @@ from ray_operator.controllers.raycluster.actions import (
 )
 from ray_operator.controllers.raycluster.conditions import Facts, Setback
 from ray_operator.controllers.raycluster.decision import Plan, sooner
+from ray_operator.controllers.raycluster.milestones import time_to_ready
 from ray_operator.controllers.raycluster.news import news, obstacle_text
 from ray_operator.controllers.raycluster.observe import Observer
 from ray_operator.controllers.raycluster.observed import Observed, Phase
 from ray_operator.controllers.raycluster.plan import plan
 from ray_operator.controllers.raycluster.status import due, next_status
 from ray_operator.controllers.views.resource import ResourceView
+from ray_operator.operator import metrics
 from ray_operator.operator.clock import Clock
 from ray_operator.operator.controller import Result
 from ray_operator.operator.documents import get_object, get_text
@@ -123,13 +125,16 @@ class RayClusterReconciler:
         if wait > timedelta(0) and status_changes(seen.status, desired):
             self._tell(view, told)
             return wait
-        await self.statuses.write(
+        written = await self.statuses.write(
             RAYCLUSTERS,
             view,
             seen.status,
             desired,
             transition=decided.phase_first,
         )
+        ready_after = time_to_ready(view.created, seen.status, desired, now)
+        if written and ready_after is not None:
+            metrics.CLUSTER_READY_SECONDS.observe(ready_after.total_seconds())
         self._tell(view, (*news(seen, decided), *told))
         return None
 

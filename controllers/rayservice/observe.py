@@ -97,6 +97,7 @@ def observe(service: ResourceView, sources: Sources) -> Observed:
         labels=service.labels,
         annotations=service.annotations,
         wants_suspend=get_flag(spec, "suspend"),
+        created=service.created,
         status=status,
         conditions=service.conditions(),
         names=recorded,

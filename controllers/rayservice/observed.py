@@ -28,6 +28,7 @@ class ClusterSeen:
     ref: ObjectRef
     status: JsonObject = field(default_factory=dict)
     conditions: tuple[Condition, ...] = ()
+    created: datetime | None = None
     is_terminating: bool = False
     pods: tuple[PodView, ...] = ()
     ray: RayView = UNSEEN

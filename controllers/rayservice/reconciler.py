@@ -15,6 +15,7 @@ from ray_operator.controllers.kinds import RAYSERVICES
 from ray_operator.controllers.rayservice.actions import Action, Submit, steps_of
 from ray_operator.controllers.rayservice.cleanup import is_draining
 from ray_operator.controllers.rayservice.following import address_of, pace_of
+from ray_operator.controllers.rayservice.milestones import milestones
 from ray_operator.controllers.rayservice.observe import Reading, Sources, observe
 from ray_operator.controllers.rayservice.observed import Observed
 from ray_operator.controllers.rayservice.plan import Plan, plan
@@ -22,6 +23,7 @@ from ray_operator.controllers.rayservice.status import Report, report
 from ray_operator.controllers.rayservice.taken import REMEMBERED, TakenNames
 from ray_operator.controllers.rayservice.trouble import plain
 from ray_operator.controllers.views.resource import ResourceView
+from ray_operator.operator import metrics
 from ray_operator.operator.clock import Clock
 from ray_operator.operator.controller import Result
 from ray_operator.operator.documents import encode
@@ -84,7 +86,8 @@ class RayServiceReconciler:
         self._submit(step.actions)
         told = report(seen, replace(step, refusals=_refusals(outcome)), now)
         try:
-            await self._tell(service, outcome, told)
+            if await self._tell(service, outcome, told):
+                _measure(seen, step, told, now)
         except NotFound:
             return Result()
         except Conflict:
@@ -93,12 +96,15 @@ class RayServiceReconciler:
         outcome.raise_failure()
         return self._result(service.key, step, now)
 
-    async def _tell(self, service: ResourceView, outcome: Outcome, told: Report) -> None:
-        """Write the status, then the events; names change only after all deletions succeeded."""
-        notes = outcome.notes()
+    async def _tell(self, service: ResourceView, outcome: Outcome, told: Report) -> bool:
+        """Write the status, then the events; names change only after all deletions succeeded.
+
+        Return whether the status says something new now.
+        """
+        notes, is_written = outcome.notes(), False
         try:
             if not (told.is_transition and outcome.failed):
-                await self._tools.statuses.write(
+                is_written = await self._tools.statuses.write(
                     RAYSERVICES,
                     service,
                     service.status(),
@@ -109,6 +115,7 @@ class RayServiceReconciler:
         finally:
             for note in notes:
                 self._tools.recorder.record(service.ref, note)
+        return is_written
 
     def _follow(self, key: Key, seen: Observed, now: datetime) -> None:
         """Say whose Ray is to be looked at from now on.
@@ -160,6 +167,16 @@ class RayServiceReconciler:
         if step.conflicts:
             waits.append(REMEMBERED)
         return Result(min(waits, default=None), resync=self._tools.resync.wait(key))
+
+
+def _measure(seen: Observed, step: Plan, told: Report, now: datetime) -> None:
+    reached = milestones(seen, step, told, now)
+    if reached.ready_after is not None:
+        metrics.SERVICE_READY_SECONDS.observe(reached.ready_after.total_seconds())
+    if reached.switched_after is not None:
+        metrics.SERVICE_SWITCH_SECONDS.observe(reached.switched_after.total_seconds())
+    if reached.upgrade is not None:
+        metrics.SERVICE_UPGRADES.labels(reached.strategy, reached.upgrade).inc()
 
 
 def _refusals(outcome: Outcome) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from ray_operator.operator.notes import Note
 
 PODS_FAILING = "PodsFailing"
 SERVICE_CONFLICT = "ServiceNameConflict"
+RUNNING = "Running"
 _PARTS = ("activeServiceStatus", "pendingServiceStatus")
 
 
@@ -36,6 +37,11 @@ class Report:
     notes: tuple[Note, ...]
     is_transition: bool
 
+    @property
+    def says_ready(self) -> bool:
+        """Whether the status says that the service serves."""
+        return self.status.get("serviceStatus") == RUNNING
+
 
 def report(seen: Observed, plan: Plan, now: datetime) -> Report:
     """Compute the status after a pass."""
@@ -43,7 +49,7 @@ def report(seen: Observed, plan: Plan, now: datetime) -> Report:
     ready = find_condition(standing, c.READY)
     status: JsonObject = {
         "conditions": [condition.as_json() for condition in standing],
-        "serviceStatus": "Running" if ready is not None and ready.is_true else None,
+        "serviceStatus": RUNNING if ready is not None and ready.is_true else None,
         "numServeEndpoints": seen.num_serve_endpoints if plan.names.active else 0,
         "observedGeneration": seen.generation,
         "lastUpdateTime": format_time(now),

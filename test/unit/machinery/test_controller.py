@@ -174,7 +174,7 @@ async def test_a_reconcile_that_hangs_is_cut_off_counted_and_retried(
 
 def failures() -> float:
     value = metrics.REGISTRY.get_sample_value(
-        "ray_operator_reconcile_total", {"controller": "test", "result": "error"}
+        "ray_operator_reconcile_total", {"controller": "test", "result": "timeout"}
     )
     return value or 0.0
 
