@@ -82,6 +82,12 @@ class World:
                 await asyncio.sleep(0.001)
                 self.clock.skip()
 
+    async def pass_time(self, turns: int = 4) -> None:
+        """Let the informer get on with it for a moment; nothing may depend on how far it gets."""
+        for _ in range(turns):
+            await asyncio.sleep(0.001)
+            self.clock.skip()
+
     async def until_resting(self) -> None:
         """Wait until the informer rests after a failure; the clock stands still."""
         async with asyncio.timeout(60):
