@@ -1,6 +1,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from graphlib import CycleError
 from typing import Never
 
@@ -427,6 +428,35 @@ async def test_a_small_owner_does_not_wait_for_a_large_ones_hundreds_of_writes(
     assert arrived.index("small") - began <= 2 * PLACES
     assert not flood.done()
     assert len((await flood).done) == 640
+
+
+async def test_a_small_owner_does_not_wait_for_a_large_ones_share_of_the_rate_limit(
+    server: ApiServer, clock: FakeClock
+) -> None:
+    """The limit is first come, first served; so no more than a few may stand in line there."""
+    arrived: list[str] = []
+
+    async def note(request: web.Request) -> web.StreamResponse:
+        body: JsonObject = await request.json()
+        arrived.append(get_text(get_object(body, "metadata"), "name"))
+        return web.json_response({})
+
+    server.on("POST", PODS_PATH, note)
+    async with server.connected(clock, qps=100, burst=1) as kube:
+        executor = Executor(kube, Expectations(clock))
+        flood = asyncio.create_task(executor.run(OWNER, a_flood("ns")))
+        while len(arrived) < 10 * (1 + 2 + 4 + 8 + 16) + 5:
+            await asyncio.sleep(0.001)
+            clock.advance(timedelta(seconds=0.01))
+        began = len(arrived)
+        small = asyncio.create_task(executor.run(SMALL, [a_step(Create(PODS, a_pod("small")))]))
+        while not small.done():
+            await asyncio.sleep(0.001)
+            clock.advance(timedelta(seconds=0.01))
+
+        assert arrived.index("small") - began <= 2 * PLACES
+        flood.cancel()
+        await asyncio.gather(flood, return_exceptions=True)
 
 
 async def test_requests_that_hang_in_one_namespace_hold_up_no_other(world: World) -> None:
