@@ -74,10 +74,10 @@ async def test_a_silent_stream_is_given_up_and_two_of_them_lead_to_a_new_list(
     server.on("GET", PATH, listing(a_pod("a", "990"), version="1000"), listing(version="500"))
     server.on("WATCH", PATH, quiet())
     async with watching(server, clock, idle=timedelta(seconds=0.1)) as world:
-        await world.until(lambda: server.count("WATCH") == 3)
+        await world.until(lambda: server.count("WATCH") >= 3)
 
-        assert world.asked == ["GET", "WATCH", "WATCH", "GET", "WATCH"]
-        assert world.positions == ["1000", "1000", "500"]
+        assert world.asked[:5] == ["GET", "WATCH", "WATCH", "GET", "WATCH"]
+        assert world.positions[:3] == ["1000", "1000", "500"]
         assert world.told == ["added a", "deleted a"]
 
 
@@ -87,17 +87,17 @@ async def test_a_server_that_never_sends_the_head_of_a_watch_is_given_up(
     server.on("GET", PATH, listing(a_pod("a")))
     server.on("WATCH", PATH, late(timedelta(hours=1), quiet()), quiet())
     async with watching(server, clock, idle=timedelta(seconds=0.1)) as world:
-        await world.until(lambda: server.count("WATCH") == 2)
+        await world.until(lambda: server.count("WATCH") >= 2)
 
 
 async def test_a_stream_that_speaks_is_not_given_up(server: ApiServer, clock: FakeClock) -> None:
     """Empty lines and parts of an event are signs of life, too."""
-    idle = timedelta(seconds=1)
-    text = encode(event("ADDED", a_pod("b", "11"))) + b"\n"
-    pieces = [text[:20], text[20:40], text[40:], b"\n"]
-
+    idle, every = timedelta(seconds=2), timedelta(seconds=0.3)
+    text = b"\n" * 3 + encode(event("ADDED", a_pod("b", "11"))) + b"\n"
+    pieces = [text[:1], text[1:2], text[2:3], *(text[at : at + 30] for at in range(3, 200, 30))]
+    assert idle < every * len([piece for piece in pieces if piece])
     server.on("GET", PATH, listing())
-    server.on("WATCH", PATH, stream(*pieces, then="hang", every=idle / 2))
+    server.on("WATCH", PATH, stream(*pieces, then="hang", every=every))
     async with watching(server, clock, idle=idle) as world:
         await world.until(lambda: "b" in world.cached)
 
@@ -348,7 +348,9 @@ async def test_a_page_that_never_comes_is_asked_for_again(
     server.on("GET", PATH, late(timedelta(hours=1), listing()), listing(a_pod("a")))
     server.on("WATCH", PATH, quiet())
     async with watching(server, clock, timeout=timedelta(seconds=0.1)) as world:
-        await world.until(lambda: world.asked == ["GET", "GET", "WATCH"])
+        await world.until(lambda: world.asked[-1:] == ["WATCH"])
+
+        assert world.server.count("GET") >= 2
 
 
 # -- refusals, and what is said of them
