@@ -9,7 +9,6 @@ lines to a file as well, if one is set.
 """
 
 import logging
-import logging.handlers
 import sys
 import traceback
 from collections.abc import Iterator, Mapping
@@ -22,13 +21,11 @@ from typing import Literal
 
 import orjson
 
+from ray_operator.operator.logfile import LogFile
+
 Encoder = Literal["json", "console"]
 
 _context: ContextVar[Mapping[str, object]] = ContextVar("log_context", default={})  # noqa: B039 - never changed, only replaced
-
-FILE_BYTES = 500 * 1024 * 1024
-"""Rotated at 500 MB and 10 kept, as the peer's log file (operator.md §2.1)."""
-FILES_KEPT = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,15 +99,13 @@ def configure(settings: LogSettings) -> None:
     console.setFormatter(_formatter(settings.stdout_encoder))
     handlers: list[logging.Handler] = [console]
     if settings.file is not None:
-        file = logging.handlers.RotatingFileHandler(
-            settings.file, maxBytes=FILE_BYTES, backupCount=FILES_KEPT
-        )
+        file = LogFile(settings.file)
         file.setFormatter(_formatter(settings.file_encoder))
         handlers.append(file)
     logging.basicConfig(level=settings.level, handlers=handlers, force=True)
     # Libraries speak only when something is wrong, unless a person debugs.
     if settings.level > logging.DEBUG:
-        for name in ("aiohttp", "asyncio", "kubernetes", "urllib3"):
+        for name in ("aiohttp", "asyncio", "kubernetes", "opentelemetry", "urllib3"):
             logging.getLogger(name).setLevel(logging.WARNING)
 
 
