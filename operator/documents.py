@@ -22,6 +22,10 @@ JsonObject: TypeAlias = Mapping[str, JsonValue]
 DEEPEST = 200
 """Levels of nesting that are kept of what orjson refuses: it reads 1,024 and writes 254."""
 
+TOO_DEEP = "(nested too deeply to be read)"
+"""Stands for what lay deeper: whoever judges a document can tell of it, and nothing is built on it
+in silence."""
+
 
 def decode(text: bytes | str) -> JsonObject:
     """Parse one JSON object.
@@ -42,7 +46,7 @@ _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{\]}]')
 
 
 def _cut(text: bytes | str) -> bytes:
-    """Put null for what lies deeper than `DEEPEST`.
+    """Put `TOO_DEEP` for what lies deeper than `DEEPEST`.
 
     The API server takes 10,000 levels where a schema is open, orjson 1,024: without this, one such
     object in a list would hide all others.
@@ -57,18 +61,20 @@ def _cut(text: bytes | str) -> bytes:
         elif token[0] in b"]}":
             depth -= 1
             if depth == DEEPEST:
-                kept.append(b"null")
+                kept.append(orjson.dumps(TOO_DEEP))
                 begun = token.end()
     return b"".join((*kept, whole[begun:]))
 
 
 def shallow(value: JsonValue, levels: int = DEEPEST) -> JsonValue:
-    """Return a copy with null for what lies deeper than `levels`."""
+    """Return a copy with `TOO_DEEP` for what lies deeper than `levels`."""
+    if isinstance(value, str) or not isinstance(value, Mapping | Sequence):
+        return value
+    if not levels:
+        return TOO_DEEP
     if isinstance(value, Mapping):
-        return {key: shallow(item, levels - 1) for key, item in value.items()} if levels else None
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return [shallow(item, levels - 1) for item in value] if levels else None
-    return value
+        return {key: shallow(item, levels - 1) for key, item in value.items()}
+    return [shallow(item, levels - 1) for item in value]
 
 
 def encode(value: JsonValue) -> bytes:
@@ -99,25 +105,33 @@ def copy_document(document: JsonObject) -> dict[str, JsonValue]:
     return cast("dict[str, JsonValue]", orjson.loads(encode(document)))
 
 
+# A pass asks these hundreds of times, mostly about what orjson made: to recognise a dict or a list
+# costs a tenth of asking for any Mapping or Sequence.  Hence the order of the questions.
+_OBJECT = (dict, Mapping)
+_ARRAY = (list, tuple, Sequence)
+
+
 def get_object(document: JsonObject, *path: str) -> JsonObject:
     """Return the object at `path`; empty if it is absent or of another type."""
     value: JsonValue = document
     for name in path:
-        if not isinstance(value, Mapping):
+        if value is None or not isinstance(value, _OBJECT):
             return {}
         value = value.get(name)
-    return value if isinstance(value, Mapping) else {}
+    return value if value is not None and isinstance(value, _OBJECT) else {}
 
 
 def get_objects(document: JsonObject, key: str) -> tuple[JsonObject, ...]:
     """Return the objects of the array `key`; what is no object is left out."""
-    return tuple(item for item in get_items(document, key) if isinstance(item, Mapping))
+    return tuple([item for item in get_items(document, key) if isinstance(item, _OBJECT)])
 
 
 def get_items(document: JsonObject, key: str) -> Sequence[JsonValue]:
     """Return the array `key`; empty if it is absent or of another type."""
     value = document.get(key)
-    return value if isinstance(value, Sequence) and not isinstance(value, str) else ()
+    if value is None or isinstance(value, str):
+        return ()
+    return value if isinstance(value, _ARRAY) else ()
 
 
 def get_text(document: JsonObject, key: str, default: str = "") -> str:

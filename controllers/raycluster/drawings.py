@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from ray_operator.api.depth_rules import find_depth_problem
 from ray_operator.api.problems import Notice, Problem
 from ray_operator.api.raycluster_validation import find_notices, find_problem, read_facts
 from ray_operator.controllers.assigned_config import assigned_serve_port
@@ -86,7 +87,8 @@ class Drawings:
         return Drawing(
             cluster=cluster,
             blueprint=draw(cluster, self._options),
-            problem=find_problem(document, self._gates),
+            problem=find_depth_problem(spec, view.spec_bytes)
+            or find_problem(document, self._gates),
             notices=(*find_notices(read_facts(document, self._gates)), *_unreadable(cluster)),
         )
 

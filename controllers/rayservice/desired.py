@@ -11,6 +11,7 @@ from datetime import timedelta
 from enum import StrEnum
 
 from ray_operator.api import annotations, gates, labels
+from ray_operator.api.depth_rules import find_depth_problem
 from ray_operator.api.errors import InvalidSpecError
 from ray_operator.api.hashes import serve_config_hash, spec_hash
 from ray_operator.api.problems import Notice, Problem, of_error
@@ -42,6 +43,9 @@ DEFAULT_DRAIN_TIMEOUT = timedelta(seconds=600)
 DEFAULT_APPLICATION_THRESHOLD = timedelta(seconds=900)
 DEFAULT_DASHBOARD_THRESHOLD = timedelta(seconds=300)
 """Those of the sample that users know (rayservice.md, ruling 7)."""
+
+_MOST_SECONDS = 2**31 - 1
+"""What the schema lets through; a date so many seconds from now can still be written."""
 
 
 class Strategy(StrEnum):
@@ -122,7 +126,8 @@ def read_desired(service: ResourceView, options: Options) -> Desired | Problem:
         },
         "spec": spec,
     }
-    if problem := find_problem(document, options.gates):
+    too_deep = find_depth_problem(spec, service.spec_bytes)
+    if problem := too_deep or find_problem(document, options.gates):
         return problem
     try:
         config = read_serve_config(spec)
@@ -169,7 +174,9 @@ def _strategy(asked: str, options: Options) -> Strategy:
 
 
 def _seconds(spec: JsonObject, key: str, default: timedelta) -> timedelta:
-    return timedelta(seconds=get_int(spec, key)) if key in spec else default
+    if key not in spec:
+        return default
+    return timedelta(seconds=max(-_MOST_SECONDS, min(get_int(spec, key), _MOST_SECONDS)))
 
 
 def _threshold(spec: JsonObject, key: str, default: timedelta) -> timedelta | None:

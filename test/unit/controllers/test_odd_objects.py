@@ -8,7 +8,9 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -21,9 +23,11 @@ from ray_operator.controllers.views import child, endpointslice, node, pod, serv
 from ray_operator.operator.documents import (
     JsonObject,
     JsonValue,
+    decode,
     encode,
     get_object,
 )
+from ray_operator.operator.resources import PODS
 from support.desk import Desk, a_desk
 from support.odd_values import CHANGES, VALUES, with_changes
 
@@ -47,7 +51,14 @@ def stored(kind: str, without: Sequence[str] = (), **parts: JsonValue) -> JsonOb
         "annotations": dict.fromkeys(ANNOTATIONS, "x"),
     }
     document["spec"] = {k: v for k, v in document["spec"].items() if k not in without}
+    for group in _groups_of(document["spec"]):
+        group.pop("resources", None)  # they exclude the start parameters, and hide what comes later
     return {**document, **parts}
+
+
+def _groups_of(spec: dict[str, Any]) -> list[dict[str, Any]]:
+    head = spec.get("headGroupSpec")
+    return [*([head] if head else []), *spec.get("workerGroupSpecs", [])]
 
 
 ANNOTATIONS = (
@@ -81,10 +92,17 @@ RAYCLUSTER = stored(
         "conditions": [CONDITION, {**CONDITION, "type": "RayClusterSuspending", "status": "False"}],
     },
 )
-BLOCKING = ("networkPolicy", "tlsOptions", "gcsFaultToleranceOptions", "authOptions", "idle")
-PLAIN = stored("raycluster", (*BLOCKING, "historyServerOptions", "enableInTreeAutoscaling"))
-SEED = stored("raycluster", (*BLOCKING, "upgradeStrategy", "autoscalerOptions"))
-RAYCLUSTERS: Mapping[str, JsonObject] = {"complete": RAYCLUSTER, "plain": PLAIN, "scaled": SEED}
+BLOCKING = (
+    "networkPolicy",
+    "tlsOptions",
+    "gcsFaultToleranceOptions",
+    "authOptions",
+    "idle",
+    "historyServerOptions",
+)
+PLAIN = stored("raycluster", (*BLOCKING, "enableInTreeAutoscaling", "autoscalerOptions"))
+SCALED = stored("raycluster", (*BLOCKING, "upgradeStrategy"))
+RAYCLUSTERS: Mapping[str, JsonObject] = {"complete": RAYCLUSTER, "plain": PLAIN, "scaled": SCALED}
 
 
 def as_known(base: JsonObject, changed: JsonObject) -> JsonObject:
@@ -96,6 +114,14 @@ def as_known(base: JsonObject, changed: JsonObject) -> JsonObject:
 
 
 Changes = Sequence[tuple[int, JsonValue]]
+
+
+@pytest.mark.parametrize("name", ["plain", "scaled"])
+def test_what_is_changed_is_good_at_first(name: str) -> None:
+    desk = a_desk()
+    reconcile_cluster(desk, RAYCLUSTERS[name])
+    made = [manifest for resource, manifest in desk.kube.creations if resource == PODS]
+    assert made, desk.told.notes
 
 
 @EXAMPLES
@@ -255,6 +281,37 @@ def test_a_rayservice_of_any_content_is_reconciled(
     assert not desk.caches.rayservices.unreadable
     asyncio.run(desk.rayservices.reconcile(key))
     assert "it can't be read" not in str(desk.told.notes)
+
+
+def with_nest(spec: JsonObject, levels: int) -> bytes:
+    """The JSON of a spec in which `NEST` stands for that many levels."""
+    return encode(spec).replace(b'"NEST"', b'{"a":' * levels + b"1" + b"}" * levels)
+
+
+@pytest.mark.parametrize("levels", [300, 1500])
+@pytest.mark.parametrize("kind", ["RayCluster", "RayService"])
+def test_what_is_nested_too_deeply_is_told_by_its_path_and_nothing_is_built_of_it(
+    kind: str, levels: int
+) -> None:
+    desk = a_desk()
+    if kind == "RayCluster":
+        informer, reconciler, base = desk.caches.rayclusters, desk.rayclusters, PLAIN
+        odd: JsonObject = {"autoscalerOptions": {"env": ["NEST"]}}
+        place = "spec.autoscalerOptions.env[0].a.a"
+    else:
+        informer, reconciler, base = desk.caches.rayservices, desk.rayservices, SERVICES["text"]
+        odd = {"serveService": {"spec": "NEST"}}
+        place = "spec.serveService.spec.a.a"
+    read = decode(with_nest({**base, "spec": {**get_object(base, "spec"), **odd}}, levels))
+    key = informer.put(read, listed=True)
+    asyncio.run(reconciler.reconcile(key))
+
+    assert not desk.kube.creations
+    (note,) = (n for _, n in desk.told.notes if n.action == "Validate")
+    assert note.message.startswith(place)
+    assert "at most 200 levels" in note.message
+    _, _, _, body = desk.kube.patches[-1]
+    assert place.encode() in encode(body)
 
 
 REPORT: JsonObject = {
