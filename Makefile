@@ -125,7 +125,13 @@ test-integration: dev ## The operator against a real kube-apiserver and etcd.
 .PHONY: test-faults
 test-faults: dev ## The operator killed, cut off, refused and misled at every place, on a real API server.
 	@$(BIN)/python -m hack.cluster binaries
-	@PATH="$(BIN):$$PATH" $(BIN)/pytest test/faults $(PYTEST_ARGS)
+	@PATH="$(BIN):$$PATH" $(BIN)/pytest --show-capture=no -m "not soak" test/faults $(PYTEST_ARGS)
+
+.PHONY: soak
+soak: dev ## A random walk over specs and faults, for MINUTES=30 (SEED=n: the same steps again).
+	@$(BIN)/python -m hack.cluster binaries
+	@PATH="$(BIN):$$PATH" $(BIN)/pytest -m soak --timeout=0 --minutes=$(or $(MINUTES),30) \
+	  $(if $(SEED),--seed=$(SEED)) test/faults/test_random_walk.py $(PYTEST_ARGS)
 
 .PHONY: test-e2e
 test-e2e: dev deploy ## The end-to-end core: kubectl and real Ray on a real cluster.

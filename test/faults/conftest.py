@@ -31,8 +31,10 @@ async def kube(control_plane: ControlPlane) -> AsyncIterator[Kube]:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let one combination be run again."""
+    """Let one combination be run again, and the random walk be longer."""
     parser.addoption("--combination", default="", help="a piece of a trouble's text")
+    parser.addoption("--minutes", type=float, default=5.0, help="how long a soak lasts")
+    parser.addoption("--seed", type=int, default=None, help="the soak's; without, a new one a walk")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

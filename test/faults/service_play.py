@@ -10,7 +10,7 @@ its own; any number may run at once.
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -21,10 +21,12 @@ from faults.service_guard import Guard
 from faults.service_scenarios import SCENARIOS, Scenario
 from faults.stopper import Kill
 from faults.table import Outcome
+from ray_operator.operator.documents import JsonObject, decode
 from ray_operator.operator.keys import Key
 from ray_operator.operator.kube import Kube
-from ray_operator.operator.resources import NAMESPACES
+from ray_operator.operator.resources import NAMESPACES, Resource
 from support.control_plane import ControlPlane
+from support.dashboard import Disturbance
 from support.operator_in_process import Patience, RunningOperator, a_running_operator
 from support.service_scene import ServiceScene, a_service_scene
 
@@ -42,10 +44,11 @@ IMPATIENT = Patience(idle=timedelta(seconds=8), timeout=timedelta(seconds=6))
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a scenario ends without faults, and by which writes."""
+    """How a scenario ends without faults, by which writes, and after how many calls of Rays."""
 
     state: State
     writes: tuple[str, ...]
+    calls: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,15 +111,16 @@ class Plays:
         """Play a scenario, and return how it ended."""
         async with self._scene() as scene, a_life(scene) as life:
             await self._prepare(scene, scenario)
-            before = len(life.proxy.writes)
+            before, called = len(life.proxy.writes), len(scene.rays.requests)
             await scenario.act(scene)
             async with asyncio.timeout(BOUND.total_seconds()):
                 while not await scenario.is_done(scene):  # noqa: ASYNC110 - the API server is asked
                     await asyncio.sleep(LULL_SECONDS)
+            calls = len(scene.rays.requests) - called
             await _until_no_write(life)
             writes = tuple(str(write) for write in life.proxy.writes[before:])
             await scene.kubelet.collect_garbage()
-            return Ending(await read_state(self.kube, scene.namespace), writes)
+            return Ending(await read_state(self.kube, scene.namespace), writes, calls)
 
     async def killed(self, name: str, kill: Kill) -> Came:
         """Kill the operator around a write, start another one, and compare."""
@@ -130,8 +134,8 @@ class Plays:
                 if not await _is_first(kill.died.wait(), self._until_ended(scene, name)):
                     return Came(Outcome.MISSED, "it ended with fewer writes")
                 life.operator.die()
-            async with a_life(scene):
-                return await self._compare(scene, name, guard)
+            async with a_life(scene) as next_life:
+                return await self._compare(scene, name, guard, life, next_life)
 
     async def faulted(self, name: str, fault: Fault, reopens: Where | None = None) -> Came:
         """Let a fault happen during a scenario; watches that `reopens` chooses are ended first."""
@@ -143,20 +147,35 @@ class Plays:
             if reopens is not None:
                 life.proxy.end_streams(reopens)
             await scenario.act(scene)
-            came = await self._compare(scene, name, guard)
-            return _of_fault(fault, came)
+            return _of_fault(fault, await self._compare(scene, name, guard, life))
 
-    async def faulted_at_start(self, name: str, fault: Fault) -> Came:
-        """Let a fault happen to an operator that starts while the user acts."""
+    async def faulted_at_start(
+        self, name: str, make: Callable[[JsonObject], Fault], kind: Resource
+    ) -> Came:
+        """Let a fault happen to an operator that starts after the user acted.
+
+        `make` is given the list of `kind` as it was before.
+        """
         scenario = SCENARIOS[name]
         async with self._scene() as scene:
             async with a_life(scene):
                 await self._prepare(scene, scenario)
+            raw = await self.kube.raw("GET", kind.path(scene.namespace), timeout=BOUND)
             guard = Guard(scene)
             await scenario.act(scene)
-            async with a_life(scene, IMPATIENT, (fault,)):
-                came = await self._compare(scene, name, guard)
-                return _of_fault(fault, came)
+            fault = make(decode(raw.body))
+            async with a_life(scene, IMPATIENT, (fault,)) as life:
+                return _of_fault(fault, await self._compare(scene, name, guard, life))
+
+    async def disturbed(self, name: str, disturbance: Disturbance) -> Came:
+        """Let Rays misbehave during a scenario."""
+        scenario = SCENARIOS[name]
+        async with self._scene() as scene, a_life(scene) as life:
+            await self._prepare(scene, scenario)
+            guard = Guard(scene)
+            scene.rays.disturbance = disturbance
+            await scenario.act(scene)
+            return _of_fault(disturbance, await self._compare(scene, name, guard, life))
 
     async def _prepare(self, scene: ServiceScene, scenario: Scenario) -> None:
         """Play what comes before a scenario."""
@@ -166,14 +185,21 @@ class Plays:
             await before.act(scene)
             await self._until_ended(scene, before.name)
 
-    async def _compare(self, scene: ServiceScene, name: str, guard: Guard) -> Came:
+    async def _compare(self, scene: ServiceScene, name: str, guard: Guard, *lives: Life) -> Came:
+        wrong = []
         try:
             await self._until_ended(scene, name)
         except AssertionError as error:
-            return Came(Outcome.FAILED, str(error))
+            wrong.append(str(error))
         if name == "upgrade":
             guard.check_configs()
-        return Came(Outcome.FAILED, "\n".join(guard.broken)) if guard.broken else Came(Outcome.HELD)
+        wrong += guard.broken
+        if not wrong:
+            return Came(Outcome.HELD)
+        for number, life in enumerate(lives, start=1):
+            writes = "; ".join(map(str, life.proxy.writes)) or "nothing"
+            wrong.append(f"operator {number} wrote: {writes}")
+        return Came(Outcome.FAILED, "\n".join(wrong))
 
     async def _until_ended(self, scene: ServiceScene, name: str) -> None:
         """Wait until a scenario has ended as it does without faults.
@@ -207,7 +233,7 @@ class Plays:
         await self.kube.delete(NAMESPACES, Key("", namespace))
 
 
-def _of_fault(fault: Fault, came: Came) -> Came:
+def _of_fault(fault: Fault | Disturbance, came: Came) -> Came:
     """A fault that had no chance to act proves nothing."""
     is_missed = came.outcome is Outcome.HELD and not fault.acted
     return Came(Outcome.MISSED, "it had no chance to act") if is_missed else came

@@ -22,6 +22,7 @@ from ray_operator.operator.documents import JsonObject, JsonValue
 DASHBOARD = 8265
 AGENT = 52365
 SERVE = 8000
+SLOW_SECONDS = 3.0
 
 
 class Mode(Enum):
@@ -33,6 +34,29 @@ class Mode(Enum):
     MISSING = auto()  # 404
     GARBAGE = auto()  # 200 with something else than JSON
     REFUSED = auto()  # nothing listens
+    SLOW = auto()  # answers after 3 s, when probes have been given up and reports have not
+    CUT = auto()  # closes the connection, and has not heard
+    CUT_AFTERWARDS = auto()  # does what it is told, and closes the connection without an answer
+
+
+@dataclass
+class Disturbance:
+    """Requests that are answered in another mode: `times` of them, after `skip`, at any pod."""
+
+    mode: Mode
+    skip: int = 0
+    times: int = 1
+    acted: int = 0
+
+    def mode_now(self) -> Mode | None:
+        """Count a request; return how it is answered, None for as usual."""
+        if self.skip:
+            self.skip -= 1
+            return None
+        if self.acted >= self.times:
+            return None
+        self.acted += 1
+        return self.mode
 
 
 @dataclass
@@ -66,6 +90,7 @@ class FakeRays:
     serve_api_port: int = DASHBOARD
     statuses: dict[str, str] = field(default_factory=dict)
     proxy_status: dict[str, str] = field(default_factory=dict)
+    disturbance: Disturbance | None = None
     heads: dict[tuple[str, str, str], FakeHead] = field(default_factory=dict)
     requests: list[tuple[str, str, int, str]] = field(default_factory=list)
     headers: list[Mapping[str, str]] = field(default_factory=list)
@@ -130,18 +155,20 @@ class FakeRays:
         port, path = int(request.match_info["port"]), request.match_info["path"]
         self.requests.append((request.method, pod, port, path))
         self.headers.append(dict(request.headers))
-        match self.mode_of(pod):
-            case Mode.HUNG:
-                await self._stopping.wait()
-                return web.Response(status=503)
-            case Mode.BROKEN:
-                return web.Response(status=500, text="the GCS cannot be reached")
-            case Mode.MISSING:
-                return web.Response(status=404, text="404: Not Found")
-            case Mode.GARBAGE:
-                return web.Response(text="<html>a login page</html>")
-            case _:
-                return await self._answer_well(request, self.head(namespace, pod), port, path)
+        disturbed = self.disturbance.mode_now() if self.disturbance is not None else None
+        mode = disturbed or self.mode_of(pod)
+        if mode in _INSTEAD:
+            return _INSTEAD[mode]()
+        if mode is Mode.HUNG:
+            await self._stopping.wait()
+            return web.Response(status=503)
+        if mode is Mode.SLOW:
+            await asyncio.sleep(SLOW_SECONDS)
+        answer = None
+        if mode is not Mode.CUT:
+            answer = await self._answer_well(request, self.head(namespace, pod), port, path)
+        is_cut = mode in {Mode.CUT, Mode.CUT_AFTERWARDS}
+        return _hung_up(request) if is_cut or answer is None else answer
 
     async def _answer_well(
         self, request: web.Request, head: FakeHead, port: int, path: str
@@ -212,3 +239,16 @@ class FakeRays:
                 for d in deployments
             },
         }
+
+
+_INSTEAD: Mapping[Mode, Callable[[], web.Response]] = {
+    Mode.BROKEN: lambda: web.Response(status=500, text="the GCS cannot be reached"),
+    Mode.MISSING: lambda: web.Response(status=404, text="404: Not Found"),
+    Mode.GARBAGE: lambda: web.Response(text="<html>a login page</html>"),
+}
+
+
+def _hung_up(request: web.Request) -> web.StreamResponse:
+    if request.transport is not None:
+        request.transport.close()
+    return web.Response()

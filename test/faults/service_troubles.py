@@ -1,0 +1,196 @@
+"""What is tried with RayServices: scenarios with faults, as combinations that can be played.
+
+Each fault meets each place (a write, a kind's watch, a call of Ray), and each scenario meets each
+fault; not every scenario meets every fault at every place: the longest two do, the others take
+turns.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+
+from faults.faults import (
+    BareStatus,
+    CutAnswer,
+    CutInMidChunk,
+    CutRequest,
+    Delay,
+    EmptyStream,
+    ErrorEvent,
+    Fault,
+    Garbage,
+    HiddenEvent,
+    Lag,
+    LostAnswer,
+    LostRequest,
+    OldEventsAgain,
+    Refusal,
+    RefusalAfterwards,
+    RepeatEvents,
+    Silence,
+    SmallPieces,
+    StaleList,
+    Where,
+    on,
+    on_first_list,
+    on_watch_from,
+    on_writes,
+)
+from faults.service_play import Came, Plays
+from faults.service_scenarios import SCENARIOS
+from faults.stopper import KillAfter, KillBefore
+from ray_operator.controllers.kinds import RAYCLUSTERS, RAYSERVICES
+from ray_operator.operator.documents import JsonObject
+from ray_operator.operator.resources import ENDPOINTSLICES, PODS, SERVICES
+from support.dashboard import Disturbance, Mode
+
+WATCHED = (RAYSERVICES, RAYCLUSTERS, PODS, SERVICES, ENDPOINTSLICES)
+WHOLE = ("create", "upgrade")
+"""Tried with every fault at every place."""
+T = TypeVar("T")
+
+OUTAGE = 3
+"""Calls of Ray: the first two that fail are forgiven."""
+
+
+@dataclass(frozen=True, slots=True)
+class Combination:
+    """One play. `fault` is a row of the table, `place` tells the plays of one cell apart."""
+
+    scenario: str
+    fault: str
+    place: str
+    play: Callable[[], Awaitable[Came]]
+
+    def __str__(self) -> str:
+        return f"{self.scenario}: {self.fault}, {self.place}"
+
+
+def kills(plays: Plays) -> Iterator[Combination]:
+    """The operator is killed before and after each write."""
+    for name in SCENARIOS:
+        for number, write in enumerate(plays.endings[name].writes, start=1):
+            place = f"{number}: {write}"
+            before = partial(plays.killed, name, KillBefore(number))
+            after = partial(plays.killed, name, KillAfter(number))
+            yield Combination(name, "killed before a write", place, before)
+            yield Combination(name, "killed after a write", place, after)
+
+
+def requests(plays: Plays) -> Iterator[Combination]:
+    """At each write, three of the faults of requests; they take turns."""
+    turn = 0
+    for name in SCENARIOS:
+        for number, write in enumerate(plays.endings[name].writes, start=1):
+            for make in _turns(_REQUESTS, turn, 3):
+                fault = make(on_writes, number - 1)
+                play = partial(plays.faulted, name, fault)
+                yield Combination(name, fault.sentence, f"write {number}: {write}", play)
+            turn += 3
+
+
+def streams(plays: Plays) -> Iterator[Combination]:
+    """Each fault of a watch that is open or is opened again."""
+    turn = 0
+    for name in SCENARIOS:
+        for make in (*_LINES, *_WATCHES):
+            kinds = WATCHED if name in WHOLE else _turns(WATCHED, turn, 1)
+            turn += 1
+            for kind in kinds:
+                where, reopens = on("watch", kind.plural), None
+                if make in _WATCHES:
+                    where, reopens = on_watch_from(kind.plural), where
+                fault = make(where, 0)
+                play = partial(plays.faulted, name, fault, reopens)
+                yield Combination(name, fault.sentence, f"watch of {kind.plural}", play)
+
+
+def starts(plays: Plays) -> Iterator[Combination]:
+    """Each fault of the list that fills a cache of an operator that starts."""
+    turn = 0
+    for name in SCENARIOS:
+        for make in _STARTS:
+            kinds = WATCHED if name == "upgrade" else _turns(WATCHED, turn, 1)
+            turn += 1
+            for kind in kinds:
+                at = partial(make, on_first_list(kind.plural))
+                play = partial(plays.faulted_at_start, name, at, kind)
+                yield Combination(name, at({}).sentence, f"first list of {kind.plural}", play)
+
+
+def rays(plays: Plays) -> Iterator[Combination]:
+    """Each way in which Ray misbehaves, at each call, or for as long as an outage lasts."""
+    turn = 0
+    for name in SCENARIOS:
+        for call in range(plays.endings[name].calls):
+            for mode in _turns(_MODES, turn, 2):
+                for times in (1, OUTAGE):
+                    disturbance = Disturbance(mode, skip=call, times=times)
+                    play = partial(plays.disturbed, name, disturbance)
+                    fault = f"Ray: {_RAY[mode]}"
+                    place = f"calls {call + 1} to {call + times}"
+                    yield Combination(name, fault, place, play)
+            turn += 2
+
+
+_Make = Callable[[Where, int], Fault]
+_REQUESTS: tuple[_Make, ...] = (
+    lambda where, skip: Refusal(429, where, skip=skip, retry_after_seconds=1),
+    lambda where, skip: Refusal(500, where, skip=skip),
+    lambda where, skip: Refusal(401, where, skip=skip),
+    lambda where, skip: RefusalAfterwards(where, skip=skip),
+    lambda where, skip: LostRequest(where, skip=skip),
+    lambda where, skip: LostAnswer(where, skip=skip),
+    lambda where, skip: CutRequest(where, skip=skip),
+    lambda where, skip: CutAnswer(where, skip=skip),
+    lambda where, skip: Delay(where, skip=skip),
+    lambda where, skip: Refusal(503, where, skip=skip, times=8),
+)
+_LINES: tuple[_Make, ...] = (
+    lambda where, _: Silence(where),
+    lambda where, _: CutInMidChunk(where),
+    lambda where, _: Garbage(where),
+    lambda where, _: ErrorEvent(where),
+    lambda where, _: BareStatus(where),
+    lambda where, _: HiddenEvent(where, types=("ADDED",)),
+    lambda where, _: HiddenEvent(where, types=("MODIFIED",)),
+    lambda where, _: HiddenEvent(where, types=("DELETED",)),
+    lambda where, _: RepeatEvents(where),
+    lambda where, _: OldEventsAgain(where),
+    lambda where, _: Lag(where),
+    lambda where, _: SmallPieces(where),
+)
+_WATCHES: tuple[_Make, ...] = (
+    lambda where, _: EmptyStream(where),
+    lambda where, _: Refusal(410, where, times=2),
+    lambda where, _: Refusal(429, where, retry_after_seconds=1),
+    lambda where, _: Refusal(500, where),
+    lambda where, _: Refusal(401, where),
+    lambda where, _: LostRequest(where),
+)
+_STARTS: tuple[Callable[[Where, JsonObject], Fault], ...] = (
+    lambda where, _: Refusal(410, where),
+    lambda where, _: Refusal(429, where, retry_after_seconds=1),
+    lambda where, _: Refusal(500, where, times=2),
+    lambda where, _: Refusal(401, where),
+    lambda where, _: LostRequest(where),
+    lambda where, _: CutRequest(where),
+    lambda where, _: EmptyStream(where),
+    StaleList,
+)
+_RAY = {
+    Mode.HUNG: "never answers",
+    Mode.SLOW: "answers late",
+    Mode.MISSING: "answers 404",
+    Mode.BROKEN: "answers 500",
+    Mode.GARBAGE: "answers with a login page",
+    Mode.CUT: "hangs up",
+    Mode.CUT_AFTERWARDS: "obeys and hangs up",
+}
+_MODES = tuple(_RAY)
+
+
+def _turns(items: Sequence[T], first: int, count: int) -> Iterable[T]:
+    """Return `count` of `items`, from the `first` on, round and round."""
+    return [items[(first + number) % len(items)] for number in range(count)]
