@@ -92,15 +92,25 @@ class State:
         """Say in what `other` differs, for a person; "" if in nothing."""
         lines = [f"orphan: {each}" for each in other.orphans]
         lines += [f"still ending: {each}" for each in other.ending]
-        ours, theirs = Counter(self.objects), Counter(other.objects)
-        diff = unified_diff(
-            _texts(ours - theirs), _texts(theirs - ours), "wanted", "found", lineterm="", n=2
-        )
-        return "\n".join([*lines, *diff])
+        missing = _by_title(Counter(self.objects) - Counter(other.objects))
+        surplus = _by_title(Counter(other.objects) - Counter(self.objects))
+        for title in sorted({*missing, *surplus}):
+            wanted, found = missing.get(title, []), surplus.get(title, [])
+            for before, after in zip(wanted, found, strict=False):
+                diff = unified_diff(before, after, f"{title}, wanted", "found", lineterm="", n=2)
+                lines += diff
+            lines += [f"missing: {title}"] * (len(wanted) - len(found))
+            lines += [f"too many: {title}"] * (len(found) - len(wanted))
+        return "\n".join(lines)
 
 
-def _texts(counted: Counter[str]) -> list[str]:
-    return [line for text in sorted(counted.elements()) for line in text.splitlines()]
+def _by_title(counted: Counter[str]) -> dict[str, list[list[str]]]:
+    """Return the lines of each object by its title, which is its first line."""
+    found: dict[str, list[list[str]]] = {}
+    for text in sorted(counted.elements()):
+        title, *lines = text.splitlines()
+        found.setdefault(title, []).append(lines)
+    return found
 
 
 @dataclass
@@ -150,14 +160,14 @@ class _Reading:
         if resource == PODS:
             kept["status"] = get_text(get_object(kept, "status"), "phase")
         pretty = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS
-        text = orjson.dumps(_without_chance(kept), option=pretty).decode()
+        body = orjson.dumps(_without_chance(kept), option=pretty).decode()
+        text = f"{resource.kind} {_name(document)}\n{body}"
         # Longer names first: one may begin with another.
         for name in sorted(names, key=len, reverse=True):
             text = text.replace(name, names[name])
         text = text.replace(self.namespace, "<namespace>")
         text = _UID.sub("<uid>", text)
-        text = _PORT.sub(r"\1 <port>", _TIME.sub("<time>", _ADDRESS.sub("<address>", text)))
-        return f"{resource.kind}\n{text}"
+        return _PORT.sub(r"\1 <port>", _TIME.sub("<time>", _ADDRESS.sub("<address>", text)))
 
 
 async def read_state(kube: Kube, namespace: str) -> State:

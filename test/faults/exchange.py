@@ -132,6 +132,8 @@ class Stream:
         self.asked = asked
         self.is_silent = False
         """From now on nothing comes, and the connection stays open."""
+        self.is_listing = "sendInitialEvents" in asked.query
+        """Whether it still tells what there is, before it tells what changes."""
         self.queue: asyncio.Queue[bytes | Decided | End | Cut] = asyncio.Queue()
 
     def send(self, line: bytes) -> None:

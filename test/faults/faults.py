@@ -453,6 +453,10 @@ class HiddenEvent(LineFault):
         super().__init__(f"hides an event {words}, then says 410", where, skip=skip, types=types)
         self._ends_after = ends_after
 
+    def line(self, stream: Stream, line: bytes) -> Iterable[bytes]:
+        """Act if it is its turn; a list is never incomplete."""
+        return (line,) if stream.is_listing else super().line(stream, line)
+
     def act(self, stream: Stream, _line: bytes) -> Iterable[bytes]:
         """Hide it."""
         last = event_line("ERROR", status_object(410))
@@ -462,10 +466,11 @@ class HiddenEvent(LineFault):
 
 
 class Lag(LineFault):
-    """Events come late, in order."""
+    """Whatever a watch tells comes late, in order."""
 
     def __init__(self, where: Where, by: timedelta = timedelta(seconds=1.5)) -> None:
-        super().__init__("tells events late", where, times=ALWAYS)
+        types = ("ADDED", "MODIFIED", "DELETED", "BOOKMARK")
+        super().__init__("tells events late", where, times=ALWAYS, types=types)
         self._by = by
 
     def act(self, stream: Stream, line: bytes) -> Iterable[bytes]:

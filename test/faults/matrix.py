@@ -1,12 +1,14 @@
 """Goes through every scenario with every trouble, many at once, and tells what did not hold."""
 
 import asyncio
+import gc
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 from faults.comparison import State
+from faults.exchange import Asked
 from faults.scenarios import Scenario
 from faults.table import TABLE, Outcome
 from faults.troubles import Family, Trouble
@@ -18,6 +20,9 @@ AT_ONCE = 32
 """Worlds at once: they wait for time-outs most of the time, and two cores are busy at that."""
 QUIET = timedelta(seconds=10)
 """Longer than what a controller may put off: 8 s for a cluster's progress."""
+FROZEN = 50
+"""Each operator that starts freezes what is there, as one in a process of its own should; after so
+many worlds the dead ones are given back, lest memory grow to gigabytes."""
 CONTROLLER = "raycluster"
 
 
@@ -25,7 +30,8 @@ CONTROLLER = "raycluster"
 class Quiet:
     """How a scenario goes without faults: how many writes it takes, and how it ends."""
 
-    writes: int
+    asked: tuple[Asked, ...]
+    """What the operator asked from the act on, in order."""
     end: State
 
 
@@ -39,6 +45,7 @@ class Matrix:
     plane: ControlPlane
     kube: Kube
     only: str = ""
+    _worlds: int = 0
     _room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
     _quiet: dict[str, asyncio.Task[Quiet]] = field(default_factory=dict)
     _rows: dict[tuple[str, Family], asyncio.Task[list[str]]] = field(default_factory=dict)
@@ -66,23 +73,26 @@ class Matrix:
 
     async def _row(self, scenario: Scenario, family: Family) -> list[str]:
         quiet = await asyncio.shield(self._quiet[scenario.name])
-        chosen = [each for each in family(quiet.writes) if self.only in str(each)]
+        chosen = [each for each in family(quiet.asked) if self.only in str(each)]
         found = await asyncio.gather(*(self._try(scenario, each, quiet.end) for each in chosen))
         return [text for text in found if text]
 
     async def _go_quietly(self, scenario: Scenario) -> Quiet:
         async with self._room, a_world(self.plane, self.kube) as world:
-            await world.start()
+            await world.start_and_watch()
             await scenario.prepare(world)
-            before = len(world.proxy.writes)
+            before = len(world.proxy.asked)
             await scenario.act(world)
             end = await world.until_at_rest(QUIET)
             assert not (problems := [*_problems(world), *end.orphans, *end.ending]), problems
-            return Quiet(len(world.proxy.writes) - before, end)
+            return Quiet(tuple(world.proxy.asked[before:]), end)
 
     async def _try(self, scenario: Scenario, trouble: Trouble, end: State) -> str:
         """Go through one combination; return what did not hold."""
         async with self._room:
+            self._worlds += 1
+            if self._worlds % FROZEN == 0:
+                gc.unfreeze()
             acted, problems = await self._go(scenario, trouble, end)
         outcome = Outcome.HELD if acted else Outcome.MISSED
         if problems:

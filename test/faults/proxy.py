@@ -33,6 +33,7 @@ _TO_SERVER = ("Authorization", "Accept", "Accept-Encoding", "Content-Type", "Use
 _TO_CLIENT = ("Content-Type", "Warning", "Retry-After")
 _LARGEST_BYTES = 16 * 1024 * 1024
 _BAD_GATEWAY = 502
+_LISTED = b'"k8s.io/initial-events-end"'
 
 
 class FaultProxy:
@@ -228,6 +229,8 @@ class FaultProxy:
             raise item
         if isinstance(item, Decided):
             return [item.line]
+        if _LISTED in item:
+            stream.is_listing = False
         lines = [item]
         for fault in tuple(self._faults):
             if fault.where(stream.asked):

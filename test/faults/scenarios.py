@@ -163,5 +163,5 @@ SCENARIOS = (
     Scenario("change children", _a_cluster_with_autoscaler, _change_children),
     Scenario("delete", _a_running_cluster, _delete),
     Scenario("delete while creating", _nothing, _create_and_delete),
-    Scenario("delete, create again", _a_running_cluster, _delete_and_create_again),
+    Scenario("delete and create again", _a_running_cluster, _delete_and_create_again),
 )

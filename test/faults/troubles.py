@@ -6,7 +6,7 @@ next.  Each way tells whether its fault had its chance.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from faults.comparison import State
@@ -19,6 +19,7 @@ from faults.faults import (
     Delay,
     EmptyStream,
     ErrorEvent,
+    ExpiredPage,
     Fault,
     Garbage,
     HiddenEvent,
@@ -35,17 +36,17 @@ from faults.faults import (
     on,
     on_first_list,
     on_watch_from,
-    on_writes,
 )
 from faults.scenarios import Scenario
 from faults.stopper import Kill, KillAfter, KillBefore
 from faults.world import World
 from ray_operator.controllers.kinds import RAYCLUSTERS
 from ray_operator.operator.documents import JsonObject
-from ray_operator.operator.resources import PODS, SERVICES, Resource
+from ray_operator.operator.resources import PODS, Resource
 
-WATCHED = (PODS, RAYCLUSTERS, SERVICES)
-"""The kinds without which nothing is decided."""
+WATCHED = (PODS, RAYCLUSTERS)
+"""The kinds that decide what is made."""
+_READS = frozenset({"get", "list"})
 BEYOND = 2
 """A disturbed run may write a little more than the quiet one: so many more positions are tried."""
 HEAD_START_SECONDS = 0.5
@@ -80,7 +81,7 @@ def live(make: Callable[[], Fault]) -> Way:
     """Meet the fault while running."""
 
     async def go(scenario: Scenario, world: World, end: State) -> bool:
-        await world.start()
+        await world.start_and_watch()
         await scenario.prepare(world)
         fault = world.proxy.inject(make())
         await scenario.act(world)
@@ -94,7 +95,7 @@ def starting(make: Callable[[Pasts], Fault], *, by_pages: bool = False) -> Way:
     """Meet the fault when starting, after a user has acted unattended."""
 
     async def go(scenario: Scenario, world: World, end: State) -> bool:
-        await world.start()
+        await world.start_and_watch()
         await scenario.prepare(world)
         pasts = await _pasts(world)
         await world.kill()
@@ -114,7 +115,7 @@ def killed(make: Callable[[], Kill], then: Callable[[Pasts], tuple[Fault, ...]])
     """Be killed in the middle; the next operator meets the faults of `then`."""
 
     async def go(scenario: Scenario, world: World, end: State) -> bool:
-        await world.start()
+        await world.start_and_watch()
         await scenario.prepare(world)
         pasts = await _pasts(world)
         kill = world.proxy.inject(make())
@@ -145,8 +146,9 @@ async def _pasts(world: World) -> Pasts:
 # -- what is tried
 
 
-def kills(writes: int) -> Iterator[Trouble]:
+def kills(quiet: Sequence[Asked]) -> Iterator[Trouble]:
     """Killed before and after each write."""
+    writes = sum(asked.is_write for asked in quiet)
     for nth in range(1, writes + BEYOND + 1):
         where = f"at write {nth}"
         before, after = _kill_at(KillBefore, nth), _kill_at(KillAfter, nth)
@@ -157,31 +159,33 @@ def kills(writes: int) -> Iterator[Trouble]:
         )
 
 
-def requests(writes: int) -> Iterator[Trouble]:
-    """Each fault of a request, at each write; and at reads."""
-    for nth in range(1, writes + 1):
+def requests(quiet: Sequence[Asked]) -> Iterator[Trouble]:
+    """Each fault of a request, at each kind of request that the scenario takes."""
+    places = {(a.verb, a.resource, a.subresource) for a in quiet if a.is_write or a.verb in _READS}
+    for verb, resource, subresource in sorted(places):
+        what = f"{verb} {resource}/{subresource}".rstrip("/")
         for make in _REQUESTS:
-            yield _on_requests(make, on_writes, nth - 1, f"at write {nth}")
-    for make in _REQUESTS:
-        yield _on_requests(make, on("get", "secrets"), 0, "when the token is read")
-        yield _on_requests(make, on("list", "pods"), 0, "when pods are listed for proof")
-    for status in (429, 500, 503):
-        make_outage = _outage(status)
-        yield Trouble(f"answers {status} for a while", "to all but watches", live(make_outage))
+            yield _live(make, on(verb, resource, subresource), 0, f"first {what}")
+        if verb in {"create", "delete"} and resource == "pods":
+            for make in _REQUESTS:
+                yield _live(make, on(verb, resource, subresource), 1, f"second {what}")
+    for status in (429, 500, 503) if places else ():
+        outage = _outage(status)
+        yield Trouble(outage().sentence, "to all but watches", live(outage))
 
 
-def streams(_writes: int) -> Iterator[Trouble]:
-    """Each fault of a watch, for each kind, at its first and a later event."""
-    for resource in WATCHED:
-        where = on("watch", resource.plural)
-        for nth in (1, 3):
+def streams(_quiet: Sequence[Asked]) -> Iterator[Trouble]:
+    """Each fault of a watch, at the events that matter."""
+    for resource, positions in ((PODS, (1, 3)), (RAYCLUSTERS, (1,))):
+        where, plural = on("watch", resource.plural), resource.plural
+        for nth in positions:
             for make in _LINES:
-                yield _trouble(make, where, nth - 1, f"event {nth} of {resource.plural}")
-        for make_all in _ALL_LINES:
-            yield _trouble(make_all, where, 0, f"all events of {resource.plural}")
+                yield _live(make, where, nth - 1, f"event {nth} of {plural}")
+        for make in _ALL_LINES:
+            yield _live(make, where, 0, f"all events of {plural}")
 
 
-def starts(_writes: int) -> Iterator[Trouble]:
+def starts(_quiet: Sequence[Asked]) -> Iterator[Trouble]:
     """Each fault of a start: of the first list, and of the watch that follows on from it."""
     for resource in WATCHED:
         plural = resource.plural
@@ -195,9 +199,12 @@ def starts(_writes: int) -> Iterator[Trouble]:
         for follow in _FOLLOWS:
             make = _follow(follow, resource)
             yield Trouble(make({}).sentence, f"first watch of {plural}", starting(make))
+    page = ExpiredPage(PODS.plural)
+    way = starting(lambda _: ExpiredPage(PODS.plural), by_pages=True)
+    yield Trouble(page.sentence, f"first list of {PODS.plural}, by pages", way)
 
 
-Family = Callable[[int], Iterator[Trouble]]
+Family = Callable[[Sequence[Asked]], Iterator[Trouble]]
 FAMILIES: tuple[Family, ...] = (kills, requests, streams, starts)
 
 _Make = Callable[[Callable[[Asked], bool], int], Fault]
@@ -252,14 +259,11 @@ _FOLLOWS: tuple[Callable[[Callable[[Asked], bool]], Fault], ...] = (
 )
 
 
-def _trouble(make: _Make, where: Callable[[Asked], bool], skip: int, detail: str) -> Trouble:
+def _live(make: _Make, where: Callable[[Asked], bool], skip: int, detail: str) -> Trouble:
     def fault() -> Fault:
         return make(where, skip)
 
     return Trouble(fault().sentence, detail, live(fault))
-
-
-_on_requests = _trouble
 
 
 def _kill_at(kill: type[KillBefore] | type[KillAfter], nth: int) -> Callable[[], Kill]:

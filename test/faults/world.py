@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import TypeVar
 
 from faults.comparison import State, read_state
-from faults.faults import Fault
+from faults.faults import Fault, on_watch_from
 from faults.guard import Guard
 from faults.proxy import FaultProxy, a_fault_proxy
 from ray_operator.controllers.caches import Caches, build_caches
@@ -45,7 +45,8 @@ TIMEOUT = timedelta(seconds=3)
 """A request that is not answered for so long is given up (in production 30 s)."""
 REST = timedelta(seconds=1.5)
 """Nothing is written for so long once the end is reached."""
-LOOK = timedelta(seconds=0.5)
+LOOK = timedelta(seconds=3)
+"""A look lists every kind, which costs as much as a small scenario."""
 PATIENCE = timedelta(seconds=90)
 """What an expectation that never comes true delays (30 s), twice, and a busy machine."""
 
@@ -77,6 +78,12 @@ class World:
     """Whether the operator's informers list by pages, as with an API server before 1.34."""
     lives: list[Life] = field(default_factory=list)
     _corpses: list[asyncio.Task[None]] = field(default_factory=list)
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        kubelet = self.kubelet
+        for informer in (kubelet.pods, kubelet.services, kubelet.clusters_of_ray):
+            informer.on_change(lambda _old, _new: self._changed.set())
 
     # -- operators
 
@@ -94,6 +101,13 @@ class World:
             caches = await stack.enter_async_context(self._operator(proxy))
             life = Life(proxy, caches, stack.pop_all())
         self.lives.append(life)
+        return life
+
+    async def start_and_watch(self) -> Life:
+        """Start an operator, and wait until it watches."""
+        life = await self.start()
+        for resource in (PODS, RAYCLUSTERS, SERVICES):
+            await life.proxy.until_asked(on_watch_from(resource.plural))
         return life
 
     async def kill(self) -> None:
@@ -171,10 +185,11 @@ class World:
         try:
             async with asyncio.timeout(PATIENCE.total_seconds()):
                 while True:
+                    await self._until_rest(REST)
                     state = await self._look()
-                    if state == wanted and await self._rests(REST) and await self._is_fresh():
+                    if state == wanted and await self._is_fresh():
                         return
-                    await asyncio.sleep(LOOK.total_seconds())
+                    await self._until_change()
         except TimeoutError:
             differences = wanted.differences(state) or "its caches never showed what is there"
             text = f"not within {PATIENCE}:\n{differences}"
@@ -188,8 +203,7 @@ class World:
     async def until_at_rest(self, rest: timedelta) -> State:
         """Wait until nothing has been written for so long; return what is there."""
         async with asyncio.timeout(PATIENCE.total_seconds()):
-            while not await self._rests(rest):
-                pass
+            await self._until_rest(rest)
         return await self._look()
 
     async def _look(self) -> State:
@@ -210,11 +224,22 @@ class World:
         metadata = [get_object(each, "metadata") for each in found]
         return {(get_text(m, "name"), get_text(m, "resourceVersion")) for m in metadata}
 
-    async def _rests(self, rest: timedelta) -> bool:
-        """Tell whether no write arrives for so long, and nothing is there to be collected."""
-        before, life = len(self.proxy.writes), self.lives[-1]
-        await asyncio.sleep(rest.total_seconds())
-        return before == len(self.proxy.writes) and life is self.lives[-1]
+    async def _until_rest(self, rest: timedelta) -> None:
+        """Wait until no operator has written anything for so long."""
+        before = -1
+        while before != (before := self._writes):  # noqa: ASYNC110 - rest is a matter of time
+            await asyncio.sleep(rest.total_seconds())
+
+    @property
+    def _writes(self) -> int:
+        return sum(len(life.proxy.writes) for life in self.lives)
+
+    async def _until_change(self) -> None:
+        """Wait until something changes in the namespace, or for a while: caches change unseen."""
+        self._changed.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LOOK.total_seconds()):
+                await self._changed.wait()
 
 
 def _versions(informer: Informer[V]) -> set[tuple[str, str]]:
