@@ -2,9 +2,9 @@
 
 The parser is PyYAML's safe one, as in Ray's own command line, but for three points in which JSON
 differs: dates stay text, keys become text, and what JSON can't hold (sets, binary, infinity) is
-refused.  Depth is bounded before the parser sees the text (deep nesting overflows its stack and
-kills the process), size after aliases are expanded (a few lines can stand for more than any memory
-holds).
+refused.  Depth and size are bounded before anything is made of the text: deep nesting overflows the
+parser's stack and kills the process, and much text stops it for seconds.  Size is bounded again
+after aliases are expanded, as a few lines can stand for more than any memory holds.
 """
 
 import math
@@ -17,8 +17,11 @@ from ray_operator.api.errors import InvalidSpecError
 from ray_operator.operator.documents import JsonValue
 
 _TIMESTAMP = "tag:yaml.org,2002:timestamp"
-_MOST_VALUES = 100_000
-"""Far above any real text (an object is 1.5 MB at most), far below what would hurt."""
+_MOST_VALUES = 50_000
+"""Some thousand deployments.  A value costs 5 µs, during which nothing else is served: an object of
+1.5 MB can hold half a million, and reading them would stop the process for seconds."""
+_MOST_NODES = 2 * _MOST_VALUES
+"""Keys are nodes of the text, too.  So many are counted before anything is made of them."""
 _DEEPEST = 100
 """Levels of nesting; Ray's schemas have less than 20."""
 
@@ -53,7 +56,7 @@ def parse_yaml(text: str, field: str) -> JsonValue:
         InvalidSpecError: the text is no YAML (with line and column), or no JSON can hold it.
     """
     try:
-        _check_depth(text, field)
+        _check_size(text, field)
         # The loader is a safe one: it makes nothing but plain values.
         loaded = yaml.load(text, Loader=_Loader)  # noqa: S506
     except yaml.MarkedYAMLError as error:
@@ -72,14 +75,16 @@ def read_free_form(value: JsonValue, field: str) -> JsonValue:
     return parse_yaml(value, field) if isinstance(value, str) else _Plainer(field).make(value, 0)
 
 
-def _check_depth(text: str, field: str) -> None:
-    depth = 0
+def _check_size(text: str, field: str) -> None:
+    depth = nodes = 0
     for event in yaml.parse(text, Loader=_Loader):
+        if isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+            continue
+        nodes += 1
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
-        elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
-        if depth > _DEEPEST:
+        if depth > _DEEPEST or nodes > _MOST_NODES:
             raise _too_much(field)
 
 

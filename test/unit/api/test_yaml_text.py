@@ -55,3 +55,19 @@ def test_text_that_would_hurt_or_is_no_json_is_refused(text: str) -> None:
         parse_yaml(text, "spec.field")
 
     assert caught.value.field == "spec.field"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a: [" + "1," * 500_000 + "]\n}", "\n".join(f"k{i}: {i}" for i in range(90_000)) + "\n}"],
+    ids=["a list", "an object"],
+)
+def test_a_megabyte_of_values_is_refused_before_its_end_is_read(text: str) -> None:
+    """Reading it would keep the event loop for seconds; that its end is no YAML isn't seen."""
+    with pytest.raises(InvalidSpecError, match="at most 50000 values"):
+        parse_yaml(text, "spec.serveConfigV2")
+
+
+def test_a_megabyte_of_text_is_read() -> None:
+    much = "x" * 1_000_000
+    assert parse_yaml(f"a: '{much}'", "spec.serveConfigV2") == {"a": much}
