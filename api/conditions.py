@@ -149,7 +149,10 @@ def parse_conditions(raw: Iterable[Mapping[str, object]] | None) -> tuple[Condit
 
 def find_condition(conditions: Iterable[Condition], type_: str) -> Condition | None:
     """Return the condition of that type, if there is one."""
-    return next((c for c in conditions if c.type == type_), None)
+    for condition in conditions:
+        if condition.type == type_:
+            return condition
+    return None
 
 
 def is_condition_true(conditions: Iterable[Condition], type_: str) -> bool:
@@ -170,6 +173,8 @@ def set_condition(
     """
     before = tuple(conditions)
     old = find_condition(before, wanted.type)
+    if old is not None and old.since is not None and _says_the_same(old, wanted):
+        return before
     kept = old.since if old is not None and old.status == wanted.status else None
     new = replace(
         wanted,
@@ -180,6 +185,16 @@ def set_condition(
     if old is None:
         return (*before, new)
     return tuple(new if c.type == wanted.type else c for c in before)
+
+
+def _says_the_same(one: Condition, other: Condition) -> bool:
+    """Tell whether they differ in nothing but the time."""
+    return (
+        one.status == other.status
+        and one.reason == other.reason
+        and one.message == other.message
+        and one.observed_generation == other.observed_generation
+    )
 
 
 def remove_condition(conditions: Iterable[Condition], type_: str) -> tuple[Condition, ...]:

@@ -27,7 +27,8 @@ _LONGEST_DURATION = timedelta(microseconds=(2**63 - 1) // 1000)
 
 def format_time(time: datetime) -> str:
     """Write `2026-01-01T00:00:00Z`; fractions of a second are cut off."""
-    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    # A tenth of what strftime costs: a pass over one object writes ten times.
+    return f"{time.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='seconds')}Z"
 
 
 def parse_time(text: str) -> datetime | None:

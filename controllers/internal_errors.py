@@ -87,7 +87,7 @@ class Guarded:
 
     async def _take_back(self, key: Key, result: Result) -> Result:
         view = self.teller.look_up(key)
-        if view is None or view.condition(INTERNAL_ERROR) is None:
+        if view is None or not view.claims(INTERNAL_ERROR):
             return result
         try:
             await self._write(view, remove_condition(view.conditions(), INTERNAL_ERROR))

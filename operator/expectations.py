@@ -73,6 +73,10 @@ class Expectations:
         if not expected:
             self._expiries.pop(owner, None)
 
+    def is_waiting(self, owner: Key) -> bool:
+        """Tell whether anything at all is expected of `owner`."""
+        return owner in self._expiries
+
     def settled(self, owner: Key, lane: str, sight: Sight) -> bool:
         """Tell whether the cache shows all that was done in `lane`; forgets what it shows."""
         expected = self._expiries.get(owner, {})

@@ -65,14 +65,26 @@ def head_pod(cluster: Cluster, name: str, slot: Slot, options: BuildOptions) -> 
     )
 
 
-def worker_pod(
+def worker_pod(  # noqa: PLR0913, PLR0917 - the last one saves work
     cluster: Cluster,
     group: WorkerGroup,
     name: str,
     slot: Slot,
     options: BuildOptions,
+    spec: JsonObject | None = None,
 ) -> JsonObject:
-    """Return a worker's pod."""
+    """Return a worker's pod; `spec` is what `worker_spec` returned for the group, if known."""
+    return _pod(
+        cluster,
+        name,
+        metadata.pod_labels(cluster, group, slot, options),
+        metadata.worker_annotations(cluster, group, slot, options),
+        worker_spec(cluster, group, options) if spec is None else spec,
+    )
+
+
+def worker_spec(cluster: Cluster, group: WorkerGroup, options: BuildOptions) -> JsonObject:
+    """Return the spec of a worker's pod, which nothing but its group changes."""
     params = worker_params(cluster, group, options)
     start = start_command.ray_start(params, is_head=False)
     ray = _ray_container(cluster, group, options, params)
@@ -88,13 +100,7 @@ def worker_pod(
         _volumes(cluster, group, options, params, []),
     )
     spec["initContainers"] = [*_init_containers(cluster, group, options), *extra]
-    return _pod(
-        cluster,
-        name,
-        metadata.pod_labels(cluster, group, slot, options),
-        metadata.worker_annotations(cluster, group, slot, options),
-        spec,
-    )
+    return spec
 
 
 def head_params(cluster: Cluster) -> ray_params.Params:

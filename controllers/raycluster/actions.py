@@ -5,7 +5,7 @@ executor's outcome, so that a pass tells of fifty workers in one event.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias, assert_never
 
 from ray_operator.api import conditions, names
@@ -131,6 +131,13 @@ class Rendering:
     options: BuildOptions
     token: str
     head_needs: frozenset[str] = frozenset()
+    _specs: dict[str, JsonObject] = field(default_factory=dict, init=False, repr=False)
+
+    def spec_of(self, group: WorkerGroup) -> JsonObject:
+        """Return the spec that all pods of a worker group share, worked out once."""
+        if group.name not in self._specs:
+            self._specs[group.name] = pods.worker_spec(self.cluster, group, self.options)
+        return self._specs[group.name]
 
 
 def child_lane(resource: Resource, name: str) -> str:
@@ -146,7 +153,8 @@ def render(action: Action, how: Rendering) -> Step:  # noqa: PLR0911  # one retu
             manifest = pods.head_pod(cluster, name, slot, how.options)
             return _creation("HeadPod", name, manifest, HEAD_LANE, how.head_needs)
         case CreateWorker(group, name, slot):
-            manifest = pods.worker_pod(cluster, group, name, slot, how.options)
+            spec = how.spec_of(group)
+            manifest = pods.worker_pod(cluster, group, name, slot, how.options, spec)
             return _creation("WorkerPod", name, manifest, group_lane(group.name))
         case DeletePod(pod, cause, all_pods):
             return _deletion(pod, cause, "Pod" if all_pods else _pod_word(pod))

@@ -26,9 +26,15 @@ class Plan:
     phase_first: bool = False
 
 
+NOTHING = Plan()
+"""Nothing is to be done: what most policies say in most passes."""
+
+
 def join(plans: Iterable[Plan]) -> Plan:
     """Put plans together; the earliest `check_again` counts."""
-    parts = tuple(plans)
+    parts = [part for part in plans if part != NOTHING]
+    if len(parts) <= 1:
+        return parts[0] if parts else NOTHING
     phases = [part.next_phase for part in parts if part.next_phase is not None]
     return Plan(
         actions=tuple(action for part in parts for action in part.actions),

@@ -111,6 +111,8 @@ class Observer:
         cluster: Cluster,
         pods: tuple[PodView, ...],
     ) -> frozenset[str]:
+        if not self.expectations.is_waiting(key):
+            return frozenset()
         sight = Sight(
             names=frozenset(pod.name for pod in pods),
             living=frozenset(pod.uid for pod in pods if not pod.is_terminating),

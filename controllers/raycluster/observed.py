@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import cached_property
 
 from ray_operator.api import conditions as kinds_of_condition
 from ray_operator.api.conditions import Condition, find_condition, is_condition_true
@@ -65,9 +66,11 @@ class Children:
     budget: ChildView | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Observed:
     """Everything that a decision about one RayCluster may depend on.
+
+    It lives for one pass.  It has no slots, so that what all policies ask for is worked out once.
 
     `pods` are those that this cluster owns, finished and terminating ones included.  `taken_names`
     are the names of all pods that carry its label.  `unsettled` lanes wait for the cache to show
@@ -98,7 +101,7 @@ class Observed:
         """The RayCluster's UID."""
         return self.cluster.uid
 
-    @property
+    @cached_property
     def phase(self) -> Phase:
         """Where the cluster stands, from what was written down."""
         if is_condition_true(self.conditions, kinds_of_condition.RAY_CLUSTER_SUSPENDING):
@@ -124,22 +127,22 @@ class Observed:
         """Return one of the conditions that were written down."""
         return find_condition(self.conditions, type_)
 
-    @property
+    @cached_property
     def live_pods(self) -> tuple[PodView, ...]:
         """The pods that count."""
         return tuple(pod for pod in self.pods if pod.is_live)
 
-    @property
+    @cached_property
     def heads(self) -> tuple[PodView, ...]:
         """The head pods, finished and terminating ones included."""
         return tuple(pod for pod in self.pods if pod.is_head)
 
-    @property
+    @cached_property
     def head(self) -> PodView | None:
         """The head that answers: the oldest ready one, else the oldest live one."""
         return best_head(self.heads)
 
-    @property
+    @cached_property
     def workers(self) -> tuple[PodView, ...]:
         """The worker pods, finished and terminating ones included."""
         return tuple(pod for pod in self.pods if pod.is_worker)

@@ -13,6 +13,7 @@ from ray_operator.controllers.raycluster.actions import (
     TOKEN_LANE,
     Action,
     CreateHead,
+    CreateToken,
     CreateWorker,
     DeletePod,
     Rendering,
@@ -99,7 +100,7 @@ class RayClusterReconciler:
         how = Rendering(
             cluster=seen.cluster,
             options=seen.policy.build,
-            token=base64.b64encode(secrets.token_bytes(_TOKEN_BYTES)).decode(),
+            token=_fresh_token() if CreateToken() in decided.actions else "",
             head_needs=_head_needs(seen),
         )
         return await self.executor.run(view.ref, [render(a, how) for a in decided.actions])
@@ -120,21 +121,21 @@ class RayClusterReconciler:
             obstacle=obstacle_text(decided, outcome),
         )
         desired = next_status(seen, facts, now)
-        wait = due(seen.status, desired, now)
         told = (*outcome.notes(), *_warnings(outcome.warned))
-        if wait > timedelta(0) and status_changes(seen.status, desired):
-            self._tell(view, told)
-            return wait
-        written = await self.statuses.write(
-            RAYCLUSTERS,
-            view,
-            seen.status,
-            desired,
-            transition=decided.phase_first,
-        )
-        ready_after = time_to_ready(view.created, seen.status, desired, now)
-        if written and ready_after is not None:
-            metrics.CLUSTER_READY_SECONDS.observe(ready_after.total_seconds())
+        if status_changes(seen.status, desired):
+            if wait := due(seen.status, desired, now):
+                self._tell(view, told)
+                return wait
+            await self.statuses.write(
+                RAYCLUSTERS,
+                view,
+                seen.status,
+                desired,
+                transition=decided.phase_first,
+            )
+            ready_after = time_to_ready(view.created, seen.status, desired, now)
+            if ready_after is not None:
+                metrics.CLUSTER_READY_SECONDS.observe(ready_after.total_seconds())
         self._tell(view, (*news(seen, decided), *told))
         return None
 
@@ -150,6 +151,10 @@ class RayClusterReconciler:
         self._tell(view, outcome.notes())
         outcome.raise_failure()
         return Result()
+
+
+def _fresh_token() -> str:
+    return base64.b64encode(secrets.token_bytes(_TOKEN_BYTES)).decode()
 
 
 def _head_needs(seen: Observed) -> frozenset[str]:

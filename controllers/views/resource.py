@@ -93,6 +93,10 @@ class ResourceView:
         """Parse the status's conditions."""
         return parse_conditions(get_objects(self.status(), "conditions"))
 
+    def claims(self, type_: str) -> bool:
+        """Tell whether one of the status's conditions is True, without parsing the status."""
+        return type_ in self.phase.split(",")
+
     def condition(self, type_: str) -> Condition | None:
         """Return one of the status's conditions."""
         return find_condition(self.conditions(), type_)
