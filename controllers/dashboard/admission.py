@@ -14,6 +14,9 @@ RESERVED = 20
 """Of those, kept for clusters that answered last time (rulings.md 24)."""
 PER_CLUSTER = 2
 """Ray's dashboard is one Python process beside the user's work: it is not to be crowded."""
+PER_ROUND = 10
+"""Of the pods of one cluster, each of which is asked for itself: a few dead ones must not take the
+time of all, nor a large cluster the connections of the others."""
 
 
 class Admission:
@@ -26,9 +29,11 @@ class Admission:
         self._answering: set[Hashable] = set()
 
     @asynccontextmanager
-    async def permission(self, cluster: Hashable) -> AsyncIterator[None]:
-        """Hold one permission to send to `cluster` while the body runs."""
-        own = self._clusters.setdefault(cluster, asyncio.Semaphore(PER_CLUSTER))
+    async def permission(
+        self, cluster: Hashable, at_once: int = PER_CLUSTER
+    ) -> AsyncIterator[None]:
+        """Hold one permission to send to `cluster` while the body runs; it has `at_once`."""
+        own = self._clusters.setdefault(cluster, asyncio.Semaphore(at_once))
         async with own:
             if cluster in self._answering:
                 async with self._all:

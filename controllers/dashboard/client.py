@@ -5,6 +5,7 @@ the two is found by asking, not by a version that users write by hand, and remem
 incarnation of the head.  Statuses are always judged, bodies only as far as they are read.
 """
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from http import HTTPStatus
@@ -12,9 +13,10 @@ from http import HTTPStatus
 import orjson
 
 from ray_operator.controllers.dashboard.address import ClusterAddress, Endpoint, PodAddress
-from ray_operator.controllers.dashboard.admission import Admission
+from ray_operator.controllers.dashboard.admission import PER_ROUND, Admission
 from ray_operator.controllers.dashboard.errors import DashboardError, RejectedError, Trouble
 from ray_operator.controllers.dashboard.reports import ProxyHealth, ServeReport, parse_report
+from ray_operator.controllers.dashboard.round import ask_round
 from ray_operator.controllers.dashboard.transport import Answer, Request, Transport
 
 APPLICATIONS = "/api/serve/applications/"
@@ -31,6 +33,8 @@ class Timeouts:
     write: timedelta = timedelta(seconds=30)
     """Ray answers a PUT when the controller has accepted it; building the apps comes after."""
     probe: timedelta = timedelta(seconds=2)
+    round: timedelta = timedelta(seconds=10)
+    """All pods of a cluster, one by one: two hundred dead ones would take minutes."""
 
 
 PROXIED = Timeouts(read=timedelta(seconds=10))
@@ -80,13 +84,24 @@ class ServeClient:
         request = Request("deploy", "PUT", APPLICATIONS, self._timeouts.write, config)
         await self._ask(cluster, request)
 
+    async def proxies_health(
+        self, cluster: ClusterAddress, pods: Iterable[PodAddress]
+    ) -> Mapping[PodAddress, ProxyHealth]:
+        """Ask the Serve proxies of pods whether they take requests; never raises.
+
+        Who could not be asked in time is left out: put first who was left out the last time.
+        """
+
+        async def ask(pod: PodAddress) -> ProxyHealth:
+            return await self.proxy_health(cluster, pod)
+
+        return await ask_round(pods, ask, self._timeouts.round)
+
     async def proxy_health(self, cluster: ClusterAddress, pod: PodAddress) -> ProxyHealth:
         """Ask the Serve proxy of one pod whether it takes requests; never raises."""
-        endpoint = Endpoint(pod, cluster.serve_port)
+        request = Request("proxy_health", "GET", PROXY_HEALTH, self._timeouts.probe)
         try:
-            async with self._admission.permission(cluster.uid):
-                request = Request("proxy_health", "GET", PROXY_HEALTH, self._timeouts.probe)
-                answer = await self._transport.send(endpoint, request)
+            answer = await self._ask_pod(cluster, Endpoint(pod, cluster.serve_port), request)
         except DashboardError as error:
             is_refused = error.trouble is Trouble.REFUSED
             return ProxyHealth.REFUSED if is_refused else ProxyHealth.SILENT
@@ -103,23 +118,26 @@ class ServeClient:
             return False
         return answer.status < HTTPStatus.INTERNAL_SERVER_ERROR
 
-    async def metrics(self, cluster: ClusterAddress, endpoint: Endpoint) -> bytes:
-        """Return a pod's page of metrics.
+    async def pages_of_metrics(self, cluster: ClusterAddress) -> Mapping[PodAddress, bytes]:
+        """Return the pages of metrics that the cluster's pods showed in time; never raises."""
 
-        Raises:
-            DashboardError: there is none to be had.
-        """
-        async with self._admission.permission(cluster.uid):
+        async def ask(pod: PodAddress) -> bytes | None:
             request = Request("metrics", "GET", METRICS, self._timeouts.read)
-            answer = await self._transport.send(endpoint, request)
-        if answer.status != HTTPStatus.OK:
-            raise DashboardError(Trouble.SERVER_ERROR, f"no metrics: {answer.status}")
-        return answer.body
+            endpoint = Endpoint(pod, cluster.metrics_port)
+            try:
+                answer = await self._ask_pod(cluster, endpoint, request)
+            except DashboardError:
+                return None
+            return answer.body if answer.status == HTTPStatus.OK else None
+
+        pages = await ask_round(cluster.pods, ask, self._timeouts.round)
+        return {pod: page for pod, page in pages.items() if page is not None}
 
     def forget(self, cluster_uid: str) -> None:
         """Drop what is remembered of a cluster that is gone."""
         self._ports.pop(cluster_uid, None)
         self._admission.forget(cluster_uid)
+        self._admission.forget(_pods_of(cluster_uid))
 
     async def _ask(self, cluster: ClusterAddress, request: Request) -> Answer:
         known = self._ports.get(cluster.uid)
@@ -142,6 +160,20 @@ class ServeClient:
                 raise first from error  # the usual port's trouble is the one to report
             raise
 
+    async def _ask_pod(
+        self, cluster: ClusterAddress, endpoint: Endpoint, request: Request
+    ) -> Answer:
+        """Ask one of many pods: they share permissions, but none with the dashboard."""
+        pods = _pods_of(cluster.uid)
+        async with self._admission.permission(pods, PER_ROUND):
+            try:
+                answer = await self._transport.send(endpoint, request)
+            except DashboardError as error:
+                self._admission.answered(pods, well=error.trouble is not Trouble.TIMEOUT)
+                raise
+            self._admission.answered(pods, well=True)
+        return answer
+
     async def _ask_port(self, cluster: ClusterAddress, port: int, request: Request) -> Answer:
         endpoint = Endpoint(cluster.head, port)
         async with self._admission.permission(cluster.uid):
@@ -155,6 +187,10 @@ class ServeClient:
         _judge(endpoint, answer)
         self._ports[cluster.uid] = (cluster.incarnation, port)
         return answer
+
+
+def _pods_of(cluster_uid: str) -> tuple[str, str]:
+    return cluster_uid, "pods"
 
 
 def _judge(endpoint: Endpoint, answer: Answer) -> None:

@@ -5,15 +5,13 @@ cluster is idle when `LOOKS` scrapes in a row, `BETWEEN` apart, found none.  One
 be had for `PATIENCE` counts as idle, too: a broken exporter must not keep a cluster for ever.
 """
 
-import asyncio
 import math
 import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from ray_operator.controllers.dashboard.address import ClusterAddress, Endpoint, PodAddress
+from ray_operator.controllers.dashboard.address import ClusterAddress
 from ray_operator.controllers.dashboard.client import ServeClient
-from ray_operator.controllers.dashboard.errors import DashboardError
 from ray_operator.operator.clock import Clock
 
 LOOKS = 2
@@ -66,7 +64,8 @@ class Drain:
         address = self.address
         if address is None:
             return
-        counts = await asyncio.gather(*(self._count(address, pod) for pod in address.pods))
+        pages = await self._client.pages_of_metrics(address)
+        counts = [ongoing_requests(page) for page in pages.values()]
         known = [count for count in counts if count is not None]
         now = self._clock.now()
         if known:
@@ -74,10 +73,3 @@ class Drain:
         self._quiet_looks = self._quiet_looks + 1 if known and not any(known) else 0
         is_given_up = self._answered_at is not None and now - self._answered_at >= PATIENCE
         self.is_idle = self._quiet_looks >= LOOKS or is_given_up
-
-    async def _count(self, address: ClusterAddress, pod: PodAddress) -> float | None:
-        try:
-            page = await self._client.metrics(address, Endpoint(pod, address.metrics_port))
-        except DashboardError:
-            return None
-        return ongoing_requests(page)

@@ -66,6 +66,8 @@ class Poller:
         self._epoch = 0
         self._awaits_baseline = False
         self._wake = asyncio.Event()
+        self._looking: asyncio.Task[None] | None = None
+        self._proxies: Mapping[PodAddress, ProxyHealth] = {}
         self._address: ClusterAddress | None = None
         self._pace = AT_REST
 
@@ -101,14 +103,31 @@ class Poller:
         self.observation = None
         self.baseline = None
         self._awaits_baseline = has_submitted
+        self._proxies = {}
+        if self._looking is not None:
+            self._looking.cancel()
         self._wake.set()
 
     async def run(self) -> None:
         """Look until cancelled."""
         while True:
             self._wake.clear()
-            await self._look()
+            await self._look_while_worthwhile()
             await self._rest()
+
+    async def _look_while_worthwhile(self) -> None:
+        """Look once; `void` ends that."""
+        look = self._looking = asyncio.create_task(self._look(), name="dashboard-look")
+        try:
+            await asyncio.wait({look})
+        except asyncio.CancelledError:
+            look.cancel()
+            await asyncio.wait({look})
+            raise
+        finally:
+            self._looking = None
+        if not look.cancelled():
+            look.result()
 
     async def _look(self) -> None:
         address = self._address
@@ -162,9 +181,14 @@ class Poller:
     async def _ask_proxies(
         self, address: ClusterAddress, pods: tuple[PodAddress, ...]
     ) -> Mapping[str, ProxyHealth]:
-        asked = [self._client.proxy_health(address, pod) for pod in pods]
-        answers = await asyncio.gather(*asked)
-        return {pod.name: answer for pod, answer in zip(pods, answers, strict=True)}
+        """Ask each pod's proxy; of those that there was no time for, the last answer stands."""
+        turns = {pod: turn for turn, pod in enumerate(self._proxies)}
+        waiting = sorted(pods, key=lambda pod: turns.get(pod, -1))
+        answers = await self._client.proxies_health(address, waiting)
+        # In the order of their age: who was not asked in this look comes first in the next.
+        unasked = {pod: self._proxies[pod] for pod in waiting if pod in turns.keys() - answers}
+        self._proxies = {**unasked, **answers}
+        return {pod.name: health for pod, health in self._proxies.items()}
 
     async def _rest(self) -> None:
         woken = asyncio.create_task(self._wake.wait(), name="dashboard-woken")

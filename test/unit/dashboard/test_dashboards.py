@@ -62,11 +62,11 @@ class Scene:
 
 
 @asynccontextmanager
-async def a_scene() -> AsyncIterator[Scene]:
+async def a_scene(timeouts: Timeouts = QUICK) -> AsyncIterator[Scene]:
     async with FakeRays(node_ips=lambda *_: (HEAD.ip, WORKER.ip)).serving() as rays:
         told: list[Key] = []
         clock, transport = FakeClock(), Direct(rays.locate)
-        client = ServeClient(transport, Admission(), QUICK)
+        client = ServeClient(transport, Admission(), timeouts)
         dashboards = Dashboards(client, clock, told.append)
         running = asyncio.create_task(dashboards.run())
         await asyncio.sleep(0)
@@ -248,3 +248,38 @@ async def test_an_agent_that_is_silent_for_long_is_told_though_the_dashboard_ans
 def is_well(scene: Scene) -> bool:
     observation = scene.dashboards.view("u1").observation
     return observation is not None and observation.is_well
+
+
+async def test_a_look_at_many_dead_pods_ends_in_time_and_comes_to_all_of_them_in_turn() -> None:
+    """One by one, two hundred of them took minutes."""
+    dead = tuple(PodAddress("default", f"demo-worker-{n}", "10.0.0.9") for n in range(25))
+    cluster = replace(CLUSTER, pods=(*dead, HEAD))
+    async with a_scene(replace(QUICK, round=timedelta(seconds=0.3))) as scene:
+        scene.rays.answer("demo-head", Mode.BROKEN)
+        scene.rays.answer("demo-worker", Mode.HUNG)
+        scene.dashboards.follow(OWNER, cluster, AT_REST)
+        await scene.until(lambda: proxies_known(scene) > 0)
+        assert proxies_known(scene) < len(cluster.pods)
+        for _ in cluster.pods:
+            if proxies_known(scene) == len(cluster.pods):
+                break
+            await scene.looks(1, timedelta(minutes=2))
+        observation = scene.dashboards.view("u1").observation
+        assert observation is not None
+        assert observation.proxies[HEAD.name] is ProxyHealth.DRAINING  # it says 500
+        assert observation.proxies[dead[-1].name] is ProxyHealth.SILENT
+
+
+def proxies_known(scene: Scene) -> int:
+    observation = scene.dashboards.view("u1").observation
+    return len(observation.proxies) if observation else 0
+
+
+async def test_a_look_at_a_head_that_was_replaced_is_given_up_at_once() -> None:
+    async with a_scene(Timeouts(read=timedelta(minutes=5))) as scene:
+        scene.rays.answer("demo-head", Mode.HUNG)
+        scene.dashboards.follow(OWNER, CLUSTER, AT_REST)
+        await scene.until(lambda: len(scene.rays.requests) > 0)
+        new = replace(CLUSTER, head=PodAddress("default", "demo-newer", "10.0.0.3"), head_uid="h2")
+        scene.dashboards.follow(OWNER, new, AT_REST)
+        await scene.until(lambda: report_of(scene) is not None)
