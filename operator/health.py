@@ -4,7 +4,8 @@ The answers are computed in the side thread from plain values that the event loo
 that they come even while the loop is busy, and say so if it is stuck.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
 
@@ -21,6 +22,14 @@ LONGEST_TURN_SECONDS = 30.0
 STALE = IDLE + timedelta(seconds=60)
 """A dead stream is noticed after `IDLE` and replaced within seconds; a minute of grace for an API
 server that restarts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at, and what is wrong with it, in words for people."""
+
+    name: str
+    problems: tuple[str, ...] = ()
 
 
 class Cache(Protocol):
@@ -69,28 +78,45 @@ class Health:
             late = self._beat_at - started - BEAT.total_seconds()
             metrics.LOOP_LAG_SECONDS.set(max(late, 0.0))
 
+    def liveness(self) -> tuple[Check, ...]:
+        """Look at what would make the process unfit to live on."""
+        return (
+            Check("event-loop", tuple(self._of_loop())),
+            Check("tasks", tuple(self._of_tasks())),
+            Check("watches", tuple(self._of_watches())),
+        )
+
+    def readiness(self) -> tuple[Check, ...]:
+        """Look at what would keep the process from its work."""
+        return (*self.liveness(), Check("caches", tuple(self._of_caches())))
+
     def ailments(self) -> tuple[str, ...]:
         """Say what makes the process unfit to live on; nothing if it is well."""
-        found = []
-        silent = self._clock.monotonic() - self._beat_at
-        if silent > LONGEST_TURN_SECONDS:
-            found.append(f"the event loop has not turned for {silent:.0f} s")
-        found += [f"task {name} fails again and again" for name in self._supervisor.hopeless]
-        if self.is_working:
-            found += [
-                f"the watch of {cache.resource} is silent for {silence.total_seconds():.0f} s"
-                for cache in self._caches()
-                if (silence := cache.silence) > STALE
-            ]
-        return tuple(found)
+        return tuple(problem for check in self.liveness() for problem in check.problems)
 
     def obstacles(self) -> tuple[str, ...]:
         """Say why the process can't do its work; nothing if it is ready."""
-        found = list(self.ailments())
-        if self.is_working:
-            for cache in self._caches():
-                if not cache.is_settled:
-                    found.append(f"the cache of {cache.resource} is not filled yet")
-                elif cache.age > STALE >= cache.silence:
-                    found.append(f"the cache of {cache.resource} may no longer be updated")
-        return tuple(found)
+        return tuple(problem for check in self.readiness() for problem in check.problems)
+
+    def _of_loop(self) -> Iterator[str]:
+        silent = self._clock.monotonic() - self._beat_at
+        if silent > LONGEST_TURN_SECONDS:
+            yield f"the event loop has not turned for {silent:.0f} s"
+
+    def _of_tasks(self) -> Iterator[str]:
+        yield from (f"task {name} is dead" for name in self._supervisor.dead)
+        yield from (f"task {name} fails again and again" for name in self._supervisor.hopeless)
+
+    def _of_watches(self) -> Iterator[str]:
+        for cache in self._caches() if self.is_working else ():
+            silence = cache.silence
+            if silence > STALE:
+                seconds = silence.total_seconds()
+                yield f"the watch of {cache.resource} is silent for {seconds:.0f} s"
+
+    def _of_caches(self) -> Iterator[str]:
+        for cache in self._caches() if self.is_working else ():
+            if not cache.is_settled:
+                yield f"the cache of {cache.resource} is not filled yet"
+            elif cache.age > STALE >= cache.silence:
+                yield f"the cache of {cache.resource} may no longer be updated"

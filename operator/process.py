@@ -10,9 +10,11 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from datetime import timedelta
 
+from ray_operator.operator import scrapers
+from ray_operator.operator.certificate import ServingCertificate
 from ray_operator.operator.clock import Clock
 from ray_operator.operator.election import Election
-from ray_operator.operator.endpoints import Endpoints
+from ray_operator.operator.endpoints import Endpoints, Security
 from ray_operator.operator.errors import KubeError
 from ray_operator.operator.introduction import check_access, check_version
 from ray_operator.operator.kube import Kube, KubeOptions
@@ -80,7 +82,12 @@ async def _introduce(kube: Kube) -> None:
 async def _serve(
     settings: Settings, manager: Manager, side: SideThread, stop: asyncio.Event
 ) -> int:
-    endpoints = Endpoints(manager.health, settings.probe_addr, settings.metrics_addr)
+    endpoints = Endpoints(
+        manager.health,
+        settings.probe_addr,
+        settings.metrics_addr,
+        _security(settings, manager.parts.clock),
+    )
     beat = asyncio.create_task(manager.health.beat(), name="heartbeat")
     try:
         await side.run(endpoints.start())
@@ -90,6 +97,24 @@ async def _serve(
     finally:
         beat.cancel()
         await side.run(endpoints.stop())
+
+
+def _security(settings: Settings, clock: Clock) -> Security | None:
+    """Return how metrics are secured, if they are to be.
+
+    Raises:
+        SettingsError: the certificate can't be used.
+    """
+    folder = settings.metrics_cert_path
+    if not settings.metrics_secure or folder is None:
+        return None
+    options = KubeOptions(settings.kubeconfig, settings.in_cluster, scrapers.QPS, scrapers.BURST)
+    return Security(
+        ServingCertificate(
+            folder / settings.metrics_cert_name, folder / settings.metrics_cert_key, clock
+        ),
+        scrapers.Scrapers(options, clock),
+    )
 
 
 async def _lead(settings: Settings, manager: Manager, side: SideThread, stop: asyncio.Event) -> int:

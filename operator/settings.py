@@ -45,6 +45,19 @@ class Settings:
     metrics_addr: str = ":8080"
     """Host and port of /metrics; an empty host is every interface, "0" switches it off."""
 
+    metrics_secure: bool = False
+    """Serve /metrics over TLS, to those whom the API server lets `get` it. Off: over HTTP, to
+    everybody who reaches the port."""
+
+    metrics_cert_path: Path | None = None
+    """The folder of the certificate and the key for that; they may be replaced at any time."""
+
+    metrics_cert_name: str = "tls.crt"
+    """The certificate's file in the folder."""
+
+    metrics_cert_key: str = "tls.key"
+    """The key's."""
+
     probe_addr: str = ":8082"
     """Host and port of /healthz and /readyz."""
 
@@ -210,6 +223,10 @@ def read_settings(
     _choose_gates(chosen)
     _choose_scheduler(chosen)
     _choose_logs(chosen)
+    if chosen.get("metrics_secure") and not chosen.get("metrics_cert_path"):
+        raise SettingsError(
+            "--metrics-secure: give the folder with tls.crt and tls.key as --metrics-cert-path"
+        )
     if not chosen.get("leader_election_namespace"):
         chosen["leader_election_namespace"] = chosen["pod_namespace"] or "default"
     return _make(chosen)

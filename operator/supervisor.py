@@ -42,6 +42,11 @@ class Supervisor:
             if count >= HOPELESS and self._started[name] > sound
         )
 
+    @property
+    def dead(self) -> tuple[str, ...]:
+        """The tasks that are not kept running any more, though nobody stopped them."""
+        return tuple(name for name, task in self._tasks.copy().items() if task.done())
+
     def start(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
         """Keep `run` running under `name` until `stop`."""
         if name in self._tasks:
@@ -61,6 +66,11 @@ class Supervisor:
             started = self._started[name] = self._clock.monotonic()
             try:
                 await run()
+            except asyncio.CancelledError:
+                # Our own end, unless what the task waited for was cancelled: that is a failure.
+                if _is_being_cancelled():
+                    raise
+                log.exception("a background task was cancelled by what it waited for", task=name)
             except Exception as error:
                 log.exception("a background task failed", task=name, error=str(error))
             else:
@@ -71,3 +81,8 @@ class Supervisor:
                 1 if lived >= FORGIVEN_SECONDS else self._failures.get(name, 0) + 1
             )
             await self._clock.sleep(REST.delay(self._failures[name]))
+
+
+def _is_being_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

@@ -159,6 +159,45 @@ async def test_a_task_that_recovered_is_no_ailment_any_more(
     await supervisor.stop()
 
 
+async def test_a_task_whose_work_was_cancelled_by_others_is_restarted_too(
+    supervisor: Supervisor, clock: FakeClock
+) -> None:
+    runs = 0
+
+    async def wait_for_something_cancelled() -> None:
+        nonlocal runs
+        runs += 1
+        never = asyncio.get_running_loop().create_future()
+        never.cancel()
+        await never
+
+    supervisor.start("mortal", wait_for_something_cancelled)
+    await settle()
+    await clock.pass_by(timedelta(seconds=1))
+
+    assert runs == 2
+    assert supervisor.dead == ()
+    await supervisor.stop()
+
+
+async def test_a_supervised_task_that_is_gone_is_an_ailment(
+    health: Health, supervisor: Supervisor
+) -> None:
+    """Nothing of ours does that; whatever did, only a fresh process has the task again."""
+
+    async def rest() -> None:
+        await asyncio.Event().wait()
+
+    supervisor.start("mortal", rest)
+    await settle()
+    (task,) = (task for task in asyncio.all_tasks() if task.get_name() == "mortal")
+    task.cancel()
+    await settle()
+
+    assert health.ailments() == ("task mortal is dead",)
+    await supervisor.stop()
+
+
 async def test_two_tasks_of_one_name_are_a_mistake(supervisor: Supervisor) -> None:
     async def rest() -> None:
         await asyncio.Event().wait()

@@ -81,6 +81,13 @@ CASES = {
     "a console": Case(
         ["--log-stdout-encoder=console"], lambda s: s.logs.stdout_encoder == "console"
     ),
+    "secured metrics": Case(
+        ["--metrics-secure", "--metrics-cert-path=/c", "--metrics-cert-name=c.pem"],
+        lambda s: (
+            (s.metrics_secure, s.metrics_cert_path) == (True, Path("/c"))
+            and (s.metrics_cert_name, s.metrics_cert_key) == ("c.pem", "tls.key")
+        ),
+    ),
     "no limit": Case(["--qps=0"], lambda s: s.qps == 0),
 }
 
@@ -104,6 +111,7 @@ def test_flags(case: Case) -> None:
         (["--enable-metrics=perhaps"], "expected true or false"),
         (["--zap-log-level=loud"], "expected debug, info, error or a number"),
         (["--config=/no/such/file"], "/no/such/file"),
+        (["--metrics-secure"], "--metrics-cert-path"),
     ],
 )
 def test_what_is_wrong_is_named(arguments: list[str], message: str) -> None:
