@@ -115,13 +115,6 @@ class Leadership:
         self._clock = clock
         self._until = float("-inf")
 
-    @classmethod
-    def unconditional(cls, clock: Clock) -> "Leadership":
-        """Return a leadership that never ends, for a process without an election."""
-        leadership = cls(clock)
-        leadership.extend(float("inf"))
-        return leadership
-
     def is_held(self) -> bool:
         """Tell whether a write may leave now."""
         return self._clock.monotonic() < self._until

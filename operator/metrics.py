@@ -114,7 +114,7 @@ UNREADABLE_OBJECTS = _gauge(
 LOOP_LAG_SECONDS = _gauge(
     "ray_operator_loop_lag_seconds", "How late the event loop woke at its last heartbeat."
 )
-LEADER = _gauge("ray_operator_leader", "1 while this process holds the Lease, else 0.")
+LEADER = _gauge("ray_operator_leader", "1 while this process leads, else 0.")
 TASK_DEATHS = _counter(
     "ray_operator_task_deaths_total", "Background tasks that failed and were restarted."
 )

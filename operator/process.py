@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from datetime import timedelta
 
-from ray_operator.operator import scrapers
+from ray_operator.operator import metrics, scrapers
 from ray_operator.operator.certificate import ServingCertificate
 from ray_operator.operator.clock import Clock
 from ray_operator.operator.election import Election
@@ -93,6 +93,7 @@ async def _serve(
         await side.run(endpoints.start())
         if settings.enable_leader_election:
             return await _lead(settings, manager, side, stop)
+        metrics.LEADER.set(1)  # nobody else does: whoever looks for a leader finds this one
         return await _work(manager, stop, lost=asyncio.get_running_loop().create_future())
     finally:
         beat.cancel()

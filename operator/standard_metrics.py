@@ -101,7 +101,7 @@ class StandardNames(Collector):
     def _of_lead(self) -> Renamed:
         return Renamed(
             "leader_election_master_status",
-            "1 while this process holds the Lease, else 0.",
+            "1 while this process leads, else 0.",
             metrics.LEADER,
             ("name",),
             lambda _: {"name": self.lease} if self.lease else None,
