@@ -1,7 +1,6 @@
 """Copies one collection of the API server into a sink, for ever, whatever the network does.
 
-What it survives, and how (P-numbers: spec/python-client-faults.md; docs/developing.md names the
-tests):
+What it survives, and how (docs/caches.md explains the P-numbers, and names the tests):
 
 - a connection that is silent for ever (P1): the server is told to end each stream after 5 to 10
   minutes, and a stream without a byte for 100 s (bookmarks come once a minute) is given up;

@@ -1,6 +1,7 @@
-"""What a list and a watch must survive (spec/python-client-faults.md, 1), each over real HTTP."""
+"""What a list and a watch must survive (docs/caches.md), each over real HTTP."""
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -38,7 +39,7 @@ from support.api_server import (
 )
 from support.control_plane import free_ports
 from support.fake_clock import FakeClock, settle
-from support.informer_world import PATH, World, quiet, watching
+from support.informer_world import PATH, World, labelled, quiet, the_end, watching
 
 
 @pytest.fixture
@@ -351,6 +352,28 @@ async def test_a_page_that_never_comes_is_asked_for_again(
         await world.until(lambda: world.asked[-1:] == ["WATCH"])
 
         assert world.server.count("GET") >= 2
+
+
+# -- P17: bursts
+
+
+@pytest.mark.parametrize("streams_lists", [True, False], ids=["as a stream", "as a watch"])
+async def test_a_burst_of_events_lets_other_tasks_have_their_turns(
+    server: ApiServer, clock: FakeClock, *, streams_lists: bool
+) -> None:
+    pods = [labelled(a_pod(f"p{n}", str(n + 11)), label="x" * 2000) for n in range(2000)]
+    burst = b"".join(encode(event("ADDED", pod)) + b"\n" for pod in pods)
+    end = [the_end("5000")] if streams_lists else []
+    server.on("GET", PATH, listing())
+    server.on("WATCH", PATH, stream(burst, *end, then="hang"))
+    async with watching(server, clock, streams_lists=streams_lists) as world:
+        sizes = [0]
+        while sizes[-1] < len(pods):
+            await asyncio.sleep(0)
+            sizes.append(len(world.informer.store))
+
+    longest = max(after - before for before, after in itertools.pairwise(sizes))
+    assert longest <= len(pods) / 4
 
 
 # -- refusals, and what is said of them
