@@ -64,12 +64,14 @@ class CreateWorker:
 class DeletePod:
     """Delete a pod; `cause` says why in a few words.
 
-    `all_pods` marks the deletion of a whole cluster's pods (suspend, Recreate).
+    `all_pods` marks the deletion of a whole cluster's pods (suspend, Recreate); `after` names lanes
+    whose steps must have succeeded before.
     """
 
     pod: PodView
     cause: str
     all_pods: bool = False
+    after: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,8 +158,8 @@ def render(action: Action, how: Rendering) -> Step:  # noqa: PLR0911  # one retu
             spec = how.spec_of(group)
             manifest = pods.worker_pod(cluster, group, name, slot, how.options, spec)
             return _creation("WorkerPod", name, manifest, group_lane(group.name))
-        case DeletePod(pod, cause, all_pods):
-            return _deletion(pod, cause, "Pod" if all_pods else _pod_word(pod))
+        case DeletePod(pod, cause, all_pods, after):
+            return _deletion(pod, cause, "Pod" if all_pods else _pod_word(pod), after)
         case AnnotatePod(pod, annotations):
             return _annotation(pod, annotations)
         case CreateChild(resource, manifest):
@@ -227,13 +229,14 @@ def _creation(
     )
 
 
-def _deletion(pod: PodView, cause: str, word: str) -> Step:
+def _deletion(pod: PodView, cause: str, word: str, after: frozenset[str]) -> Step:
     said = f"{_spoken(word)} {pod.name}: {cause}"
     refused = "FailedToDeletePodCollection" if word == "Pod" else f"FailedToDelete{word}"
     return Step(
         text=f"delete {said}",
         write=Delete(PODS, pod.key, uid=pod.uid),
         lane=lane_of(pod),
+        needs=after,
         done=Note("Normal", f"Deleted{word}", "Delete", f"Deleted {said}"),
         failed=Note("Warning", refused, "Delete", said),
     )

@@ -538,6 +538,23 @@ def test_a_changed_spec_recreates_all_pods_if_asked_and_is_drift_if_not() -> Non
     assert left.drift == ("head", "small: 1 of 1 pods")
 
 
+def test_a_recreation_deletes_the_head_last_for_it_alone_tells_that_the_spec_has_changed() -> None:
+    old = {"ray.io/upgrade-strategy-recreate-hash": "v1:old"}
+    document = a_cluster(groups=[a_group()], upgradeStrategy={"type": "Recreate"})
+    observed = an_observation(document, [a_head(annotations=old), worker(0)])
+    *_, last = plan(current(observed), NOW).actions
+    assert said(last) == "delete demo-head-1"
+    assert isinstance(last, DeletePod)
+    assert last.after == {"workers/small"}
+
+
+def test_no_worker_is_made_for_a_head_that_is_to_go() -> None:
+    old = {"ray.io/upgrade-strategy-recreate-hash": "v1:old"}
+    document = a_cluster(groups=[a_group()], upgradeStrategy={"type": "Recreate"})
+    lane = frozenset({"workers/other"})
+    assert decided(an_observation(document, [a_head(annotations=old)], unsettled=lane)) == []
+
+
 def test_what_is_not_built_yet_and_unsafe_to_skip_keeps_pods_from_being_made() -> None:
     observed = an_observation(a_cluster(networkPolicy={"mode": "DenyAll"}))
     assert decided(observed) == []

@@ -1,5 +1,6 @@
 """Whatever happens, and wherever the operator dies: the cluster ends up as it is asked for."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -66,6 +67,19 @@ def test_the_cluster_ends_up_as_it_is_asked_for(events: list[tuple[str, int]], h
     assert len(story.world.live_heads) == 1
     assert len(story.world.live_workers("small")) == story.replicas * hosts
     assert story.world.turn() == ()
+
+
+@pytest.mark.parametrize("writes", range(6))
+def test_a_recreation_that_is_cut_off_anywhere_is_finished(writes: int) -> None:
+    story = Story(hosts=1)
+    story.world.settle()
+    before = {pod.uid for pod in story.world.pods.values()}
+    story.tell("edit", 0)
+    story.world.turn(budget=writes)
+    story.world.settle()
+    after = {pod.uid for pod in story.world.pods.values()}
+    assert len(after) == len(before)
+    assert not after & before
 
 
 @settings(max_examples=50, deadline=None, derandomize=True)
