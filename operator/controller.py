@@ -21,6 +21,7 @@ from datetime import timedelta
 from typing import Protocol
 
 from ray_operator.operator import metrics, tracing
+from ray_operator.operator.cancellation import is_being_cancelled
 from ray_operator.operator.clock import Clock
 from ray_operator.operator.errors import (
     Conflict,
@@ -192,7 +193,7 @@ class Controller:
         except asyncio.CancelledError as error:
             # Nobody cancels this worker: uncaught, it would end, and the task group would take it
             # for an orderly end.
-            if _is_being_cancelled():
+            if is_being_cancelled():
                 raise
             raise RuntimeError("something that the reconcile waited for was cancelled") from error
 
@@ -223,11 +224,6 @@ class Controller:
         if isinstance(error, _CutOffError):
             return "timeout"
         return "error" if expected else "bug"
-
-
-def _is_being_cancelled() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 def _causes(error: Exception) -> Sequence[Exception]:

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 from ray_operator.operator import metrics
+from ray_operator.operator.cancellation import is_being_cancelled
 from ray_operator.operator.clock import Clock
 from ray_operator.operator.logs import Logger
 from ray_operator.operator.ratelimits import Backoff
@@ -68,7 +69,7 @@ class Supervisor:
                 await run()
             except asyncio.CancelledError:
                 # Our own end, unless what the task waited for was cancelled: that is a failure.
-                if _is_being_cancelled():
+                if is_being_cancelled():
                     raise
                 log.exception("a background task was cancelled by what it waited for", task=name)
             except Exception as error:
@@ -81,8 +82,3 @@ class Supervisor:
                 1 if lived >= FORGIVEN_SECONDS else self._failures.get(name, 0) + 1
             )
             await self._clock.sleep(REST.delay(self._failures[name]))
-
-
-def _is_being_cancelled() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
