@@ -71,10 +71,15 @@ class ControlPlane:
 
 
 @contextlib.contextmanager
-def running_control_plane(folder: Path) -> Iterator[ControlPlane]:
-    """Start etcd and kube-apiserver with their files in `folder`; stop them at the end."""
+def running_control_plane(
+    folder: Path, ports: tuple[int, int, int] | None = None
+) -> Iterator[ControlPlane]:
+    """Start etcd and kube-apiserver with their files in `folder`; stop them at the end.
+
+    `ports` are etcd's two and the API server's; free ones unless given.
+    """
     found = programs()
-    client, peer, port = free_ports(3)
+    client, peer, port = ports or free_ports(3)
     etcd_url, url = f"http://127.0.0.1:{client}", f"https://127.0.0.1:{port}"
     token = secrets.token_hex(16)
     (folder / "tokens.csv").write_text(f'{token},admin,admin,"system:masters"\n')
