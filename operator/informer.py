@@ -175,32 +175,35 @@ class Informer(Generic[V]):
     # -- the reflectors' sink
 
     def put(self, document: JsonObject, *, listed: bool) -> Key:
-        """Take an object; an event that is no news is ignored."""
-        key = _key(document)
-        try:
-            view = self._project(document)
-            if view.key != key:
-                raise ValueError(f"its view is called {view.key}")  # noqa: TRY301 - as if projected
-            self._accept(view, listed=listed)
-        except Exception as error:
-            if self._leave_out(document, key, error) and self._object_complaints.is_due():
-                log.exception(
-                    "an object can't be read; what was read of it before stays in use",
-                    resource=str(self.resource),
-                    object=str(key),
-                    unreadable=len(self._unreadable),
-                    error=str(error),
-                )
-        else:
-            if key in self._unreadable:
-                self._forget_unreadable(key)
-        stored = self.store.get(key)
-        return key if stored is None else stored.key  # one tuple an object, though a list has many
+        """Take an object; what is no news is ignored, before anything is made of it."""
+        metadata = get_object(document, "metadata")
+        key = _key(metadata)
+        known = self.store.get(key)
+        if (
+            known is None
+            or known.resource_version != get_text(metadata, "resourceVersion")
+            or known.uid != get_text(metadata, "uid")
+        ):
+            try:
+                self._accept(self._view(document, key), known, listed=listed)
+            except Exception as error:
+                if self._leave_out(metadata, key, error) and self._object_complaints.is_due():
+                    log.exception(
+                        "an object can't be read; what was read of it before stays in use",
+                        resource=str(self.resource),
+                        object=str(key),
+                        unreadable=len(self._unreadable),
+                        error=str(error),
+                    )
+                return key
+        if key in self._unreadable:
+            self._forget_unreadable(key)
+        return key if known is None else known.key  # one tuple an object, though a list has many
 
     def remove(self, document: JsonObject) -> Key:
         """Drop an object, unless another life of it is cached, or a later state."""
-        key = _key(document)
         metadata = get_object(document, "metadata")
+        key = _key(metadata)
         uid, version = get_text(metadata, "uid"), get_text(metadata, "resourceVersion")
         old = self.store.get(key)
         if old is not None and old.uid == uid and not is_older(version, old.resource_version):
@@ -220,13 +223,16 @@ class Informer(Generic[V]):
             if key not in keys and namespace in {"", key.namespace}:
                 self._forget_unreadable(key)
 
-    def _accept(self, view: V, *, listed: bool) -> None:
-        old = self.store.get(view.key)
+    def _view(self, document: JsonObject, key: Key) -> V:
+        view = self._project(document)
+        if view.key != key:
+            raise ValueError(f"its view is called {view.key}")
+        return view
+
+    def _accept(self, view: V, old: V | None, *, listed: bool) -> None:
         if old is None or old.uid != view.uid:
             self._replace(old, view)
-        elif old.resource_version != view.resource_version and (
-            listed or not is_older(view.resource_version, old.resource_version)
-        ):
+        elif listed or not is_older(view.resource_version, old.resource_version):
             self.store.put(view)
             self._tell(old, view)
 
@@ -237,12 +243,11 @@ class Informer(Generic[V]):
             self._tell(old, None)
         self._tell(None, new)
 
-    def _leave_out(self, document: JsonObject, key: Key, error: Exception) -> bool:
+    def _leave_out(self, metadata: JsonObject, key: Key, error: Exception) -> bool:
         """Remember and tell that an object can't be read; return whether that is news.
 
         What was read of this life before stays: an object must never look deleted that is not.
         """
-        metadata = get_object(document, "metadata")
         uid, version = get_text(metadata, "uid"), get_text(metadata, "resourceVersion")
         old = self.store.get(key)
         if old is not None and old.uid != uid:  # that one is gone for certain
@@ -292,8 +297,7 @@ class Informer(Generic[V]):
             )
 
 
-def _key(document: JsonObject) -> Key:
-    metadata = get_object(document, "metadata")
+def _key(metadata: JsonObject) -> Key:
     return Key(get_text(metadata, "namespace"), get_text(metadata, "name"))
 
 

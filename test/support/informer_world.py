@@ -11,7 +11,7 @@ from ray_operator.operator.informer import Informer
 from ray_operator.operator.keys import Key
 from ray_operator.operator.kube import REQUEST_TIMEOUT, Kube
 from ray_operator.operator.reflector import IDLE
-from ray_operator.operator.resources import PODS
+from ray_operator.operator.resources import PODS, Resource
 from support.api_server import Answer, ApiServer, event, stream
 from support.fake_clock import FakeClock
 
@@ -99,6 +99,7 @@ class World:
 async def watching(  # noqa: PLR0913 - options of the client and of the informer
     server: ApiServer,
     clock: FakeClock,
+    resource: Resource = PODS,
     *,
     namespaces: tuple[str, ...] = (),
     is_essential: bool = False,
@@ -106,12 +107,12 @@ async def watching(  # noqa: PLR0913 - options of the client and of the informer
     timeout: timedelta = REQUEST_TIMEOUT,  # noqa: ASYNC109 - an option of the client
     streams_lists: bool = False,
 ) -> AsyncIterator[World]:
-    """Run an informer of pods; it asks for nothing before the test waits for the first time."""
+    """Run an informer; it asks for nothing before the test waits for the first time."""
     async with server.connected(clock, timeout=timeout) as kube:
         kube.streams_lists = streams_lists
         informer = Informer(
             kube,
-            PODS,
+            resource,
             project,
             namespaces=namespaces,
             indexes={"label": by_label},

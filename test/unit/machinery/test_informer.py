@@ -10,6 +10,7 @@ from ray_operator.operator import metrics
 from ray_operator.operator.documents import JsonObject
 from ray_operator.operator.informer import LONGEST_HANDLER_SECONDS, Unreadable
 from ray_operator.operator.keys import Key
+from ray_operator.operator.resources import NODES
 from support.api_server import ApiServer, a_pod, bookmark, event, listing, refusal, stream
 from support.fake_clock import FakeClock
 from support.informer_world import PATH, PodView, World, describe, labelled, quiet, watching
@@ -310,3 +311,15 @@ async def test_a_namespace_without_permission_hides_nothing_of_the_others(
         world.clock.advance(timedelta(minutes=10))
         assert world.informer.age >= timedelta(minutes=10)
         assert world.informer.silence >= timedelta(minutes=10)
+
+
+async def test_a_kind_without_namespaces_is_watched_as_a_whole(
+    server: ApiServer, clock: FakeClock
+) -> None:
+    server.on("GET", "/api/v1/nodes", listing(a_pod("a", namespace="")))
+    server.on("WATCH", "/api/v1/nodes", quiet())
+    async with watching(server, clock, NODES, namespaces=("one", "two")) as world:
+        await world.until(lambda: world.informer.has_synced)
+
+        assert [view.key for view in world.informer.store.values()] == [Key("", "a")]
+        assert server.count("GET") == 1
