@@ -117,6 +117,11 @@ class Informer(Generic[V]):
         return any(reflector.is_unavailable for reflector in self._reflectors)
 
     @property
+    def is_refused(self) -> bool:
+        """As `is_unavailable`, though the process can't do without it and waits."""
+        return any(reflector.is_refused for reflector in self._reflectors)
+
+    @property
     def is_settled(self) -> bool:
         """Whether `store` holds, or has held, all that can be had."""
         return all(reflector.settled.is_set() for reflector in self._reflectors)

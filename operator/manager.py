@@ -130,6 +130,7 @@ class Manager:
         metrics.WATCH_AGE_SECONDS.labels(str(resource)).set_function(
             lambda: informer.age / timedelta(seconds=1)
         )
+        metrics.WATCH_UNAVAILABLE.labels(str(resource)).set_function(lambda: informer.is_refused)
         return informer
 
     def _report_unreadable(self, found: Unreadable) -> None:

@@ -99,6 +99,11 @@ WATCH_AGE_SECONDS = _gauge(
     "Time since the last byte of the watch; above 160 the cache may be stale.",
     "resource",
 )
+WATCH_UNAVAILABLE = _gauge(
+    "ray_operator_watch_unavailable",
+    "1 while a kind can't be watched, because its API or the permission is missing.",
+    "resource",
+)
 RELISTS = _counter(
     "ray_operator_relists_total",
     "Full lists by cause: start, expired (410), fruitless (streams that brought nothing), disorder "
