@@ -202,12 +202,15 @@ class Elector:
         return min(look, left) if left > timedelta() else look
 
     async def _give_up(self) -> None:
-        record = await self._read()
-        if record is None or record.holder != self._me:
+        while (record := await self._read()) is not None and record.holder == self._me:
+            # One second, because the API server refuses a lease of zero.
+            free = replace(record, holder="", lease=timedelta(seconds=1))
+            try:
+                await self._put(free)
+            except Conflict:
+                continue  # our last renewal, under way when the stop came, has just arrived
+            log.info("released the lead", lease=str(self._key))
             return
-        # One second, because the API server refuses a lease of zero.
-        await self._put(replace(record, holder="", lease=timedelta(seconds=1)))
-        log.info("released the lead", lease=str(self._key))
 
     async def _try(self) -> bool:
         """Look at the Lease and do what may be done; tell whether we hold it."""

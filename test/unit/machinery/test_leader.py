@@ -209,6 +209,18 @@ async def test_a_release_lets_the_other_lead_at_its_next_try(
         assert clock.monotonic() - began <= 2 * 1.2
 
 
+async def test_a_renewal_that_arrives_during_the_release_does_not_undo_it(
+    server: ApiServer, clock: FakeClock
+) -> None:
+    lease = LeaseServer(server)
+    async with standing(server, clock, "a") as a:
+        await a.elector.acquire()
+        server.on("PUT", PATH, refusal(409, "Conflict"), lease.put)
+        await a.elector.release()
+
+        assert lease.holder == ""
+
+
 async def test_the_fence_closes_at_the_renew_deadline_before_another_may_lead(
     server: ApiServer, clock: FakeClock
 ) -> None:
