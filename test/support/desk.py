@@ -46,7 +46,7 @@ class AgreeableKube:
         """Find nothing."""
         raise NotFound(f"there is no {resource} {key}")
 
-    async def create(self, resource: Resource, manifest: JsonObject) -> Written:
+    async def create(self, resource: Resource, manifest: JsonObject, **_: object) -> Written:
         """Take a manifest."""
         encode(manifest)
         self.creations.append((resource, manifest))
@@ -59,10 +59,9 @@ class AgreeableKube:
         body: JsonValue,
         *,
         subresource: str = "",
-        kind: str = "",
+        **_: object,
     ) -> Written:
         """Take a patch."""
-        del kind
         encode(body)
         self.patches.append((resource, key, subresource, body))
         return Written({"metadata": {"resourceVersion": "0"}})
@@ -100,6 +99,8 @@ class Desk:
     caches: Caches
     rayclusters: Reconciler
     rayservices: Reconciler
+    rayclusters_queue: WorkQueue
+    rayservices_queue: WorkQueue
 
 
 def a_desk(settings: Settings | None = None, transport: Transport | None = None) -> Desk:
@@ -129,20 +130,23 @@ def a_desk(settings: Settings | None = None, transport: Transport | None = None)
         previous_renewal=lambda: None,
     )
     caches = build_caches(watch)
+    clusters, services = _a_queue("rayclusters", clock), _a_queue("rayservices", clock)
     return Desk(
         clock=clock,
         kube=kube,
         told=told,
         statuses=parts.statuses,
         caches=caches,
-        rayclusters=raycluster_wiring.wire(parts, caches, _a_queue("rayclusters", clock)),
+        rayclusters=raycluster_wiring.wire(parts, caches, clusters),
         rayservices=rayservice_wiring.wire(
             parts,
             caches,
-            _a_queue("rayservices", clock),
+            services,
             build_options(settings),
             transport or Direct(),
         ),
+        rayclusters_queue=clusters,
+        rayservices_queue=services,
     )
 
 
