@@ -23,6 +23,7 @@ from dataclasses import replace
 from graphlib import TopologicalSorter
 from typing import assert_never
 
+from ray_operator.operator.cancellation import is_being_cancelled
 from ray_operator.operator.documents import (
     JsonObject,
     JsonValue,
@@ -133,6 +134,11 @@ class Executor:
             async with self._places.of(owner.key):
                 warnings = await self._announce_and_perform(owner, step)
         except Exception as error:  # noqa: BLE001 - of a bug, too: the others' outcome must be kept
+            return Outcome(failed=(Failure(step, error),))
+        except asyncio.CancelledError:
+            if is_being_cancelled():
+                raise
+            error = RuntimeError("something that the write waited for was cancelled")
             return Outcome(failed=(Failure(step, error),))
         log.info("changed the cluster", step=step.text)
         warned = (Warned(step, warnings),) if warnings else ()

@@ -370,6 +370,28 @@ async def test_a_bug_in_one_step_keeps_the_outcome_of_the_others(world: World) -
     assert not world.is_settled("b"), "whether it took effect is unknown"
 
 
+async def test_a_write_whose_connection_is_cancelled_fails_alone(
+    server: ApiServer, clock: FakeClock
+) -> None:
+    server.on("POST", PODS_PATH, reply({}))
+    asked = 0
+
+    def cancelled_at_first() -> bool:
+        nonlocal asked
+        asked += 1
+        if asked == 1:
+            raise asyncio.CancelledError
+        return True
+
+    async with server.connected(clock) as kube:
+        kube.fence.ask(cancelled_at_first)
+        executor = Executor(kube, Expectations(clock))
+        outcome = await executor.run(OWNER, [a_step(lane="a", text="a"), a_step(lane="b")])
+
+    assert [failure.step.text for failure in outcome.failed] == ["a"]
+    assert len(outcome.done) == 1
+
+
 async def test_a_pass_that_is_cut_off_leaves_what_was_under_way_expected(world: World) -> None:
     async def hang(_request: web.Request) -> web.StreamResponse:
         await asyncio.Event().wait()
