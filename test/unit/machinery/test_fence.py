@@ -7,6 +7,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ from ray_operator.operator.leader import Leadership
 from ray_operator.operator.resources import PODS
 from ray_operator.operator.sidethread import SideThread
 from support.api_server import ApiServer, a_pod, reply, running_api_server
+from support.fake_clock import FakeClock, settle
 
 CLOCK = SystemClock()
 LEAD_SECONDS = 0.3
@@ -115,7 +117,7 @@ async def test_writes_that_wait_for_a_connection_do_not_leave_after_a_freeze(
         reads = [asyncio.create_task(kube.get(PODS, POD)) for _ in range(CONNECTIONS)]
         await witness.until_asked("GET", CONNECTIONS)
         writes = writes_of(kube, 10)
-        await asyncio.sleep(0)
+        await settle()
         witness.release()
         lead.freeze_past_its_end()
 
@@ -125,14 +127,16 @@ async def test_writes_that_wait_for_a_connection_do_not_leave_after_a_freeze(
 
 
 async def test_writes_that_wait_for_the_rate_limit_do_not_leave_after_a_freeze(
-    witness: Witness,
+    witness: Witness, clock: FakeClock
 ) -> None:
     lead = Lead()
-    async with witness.server.connected(qps=10, burst=1) as kube:
+    async with witness.server.connected(clock, qps=1, burst=1) as kube:
         kube.fence.ask(lead.is_held)
         first, *writes = writes_of(kube, 10)
         await first
+        assert clock.sleepers == 9
         lead.freeze_past_its_end()
+        clock.advance(timedelta(seconds=10))
 
         assert set(await outcomes(writes)) == {Fenced}
     assert witness.server.count("POST") == 1
