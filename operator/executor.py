@@ -19,7 +19,7 @@ It decides by error class and never retries: the queue does, with a fresh look a
 
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from graphlib import TopologicalSorter
 from typing import assert_never
 
@@ -132,7 +132,7 @@ class Executor:
     async def _run_step(self, owner: ObjectRef, step: Step) -> Outcome:
         try:
             async with self._places.of(owner.key):
-                warnings = await self._announce_and_perform(owner, step)
+                result = await self._announce_and_perform(owner, step)
         except Exception as error:  # noqa: BLE001 - of a bug, too: the others' outcome must be kept
             return Outcome(failed=(Failure(step, error),))
         except asyncio.CancelledError:
@@ -141,10 +141,10 @@ class Executor:
             error = RuntimeError("something that the write waited for was cancelled")
             return Outcome(failed=(Failure(step, error),))
         log.info("changed the cluster", step=step.text)
-        warned = (Warned(step, warnings),) if warnings else ()
-        return Outcome(done=(step,), warned=warned)
+        warned = (Warned(step, result.warnings),) if result.warnings else ()
+        return Outcome(done=(step,), warned=warned, met=(step,) if result.met else ())
 
-    async def _announce_and_perform(self, owner: ObjectRef, step: Step) -> tuple[str, ...]:
+    async def _announce_and_perform(self, owner: ObjectRef, step: Step) -> "_Result":
         self._expect(owner, step)
         try:
             return await self._perform(owner, step.write)
@@ -155,35 +155,36 @@ class Executor:
                 self._take_back(owner, step)
             raise
 
-    async def _perform(self, owner: ObjectRef, write: Write) -> tuple[str, ...]:
-        """Send one write; return the API server's warnings."""
+    async def _perform(self, owner: ObjectRef, write: Write) -> "_Result":
+        """Send one write."""
         match write:
             case Create():
                 return await self._create(owner, write)
             case MergePatch(resource, key, patch, subresource, version):
                 body = _with_version(patch, version)
                 written = await self._kube.patch(resource, key, body, subresource=subresource)
-                return written.warnings
+                return _Result(written.warnings)
             case JsonPatch(resource, key, operations, subresource):
                 written = await self._kube.patch(
                     resource, key, operations, subresource=subresource, kind="json"
                 )
-                return written.warnings
+                return _Result(written.warnings)
             case Delete():
                 await self._delete(write)
-                return ()
+                return _Result()
             case _:
                 assert_never(write)
 
-    async def _create(self, owner: ObjectRef, create: Create) -> tuple[str, ...]:
+    async def _create(self, owner: ObjectRef, create: Create) -> "_Result":
         manifest = _complete(owner, create)
         try:
-            return (await self._kube.create(create.resource, manifest, wants_all=False)).warnings
+            written = await self._kube.create(create.resource, manifest, wants_all=False)
+            return _Result(written.warnings)
         except AlreadyExists:
             # An earlier attempt may have succeeded without our knowing.
             found = await self._kube.get(create.resource, _key(manifest))
             if _is_usable(found, owner, create):
-                return ()
+                return _Result(met=True)
             raise
 
     async def _delete(self, delete: Delete) -> None:
@@ -211,6 +212,14 @@ class Executor:
                 self._expectations.failed(owner.key, step.lane, uid=uid)
 
 
+@dataclass(frozen=True, slots=True)
+class _Result:
+    """What the API server warned of, and whether a creation met an object of the same owner."""
+
+    warnings: tuple[str, ...] = ()
+    met: bool = False
+
+
 def _needs(name: str, lane: Iterable[Step]) -> set[str]:
     return {needed for step in lane for needed in step.needs if needed != name}
 
@@ -229,6 +238,7 @@ def _join(outcomes: Iterable[Outcome]) -> Outcome:
         failed=tuple(failure for part in parts for failure in part.failed),
         skipped=tuple(step for part in parts for step in part.skipped),
         warned=tuple(warned for part in parts for warned in part.warned),
+        met=tuple(step for part in parts for step in part.met),
     )
 
 

@@ -42,12 +42,17 @@ class Warned:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of the steps. Each step is in exactly one of done, failed, skipped."""
+    """What became of the steps. Each step is in exactly one of done, failed, skipped.
+
+    `met` are those of the done creations that met an object of the same owner under their name: it
+    need not be as wanted.
+    """
 
     done: tuple[Step, ...] = ()
     failed: tuple[Failure, ...] = ()
     skipped: tuple[Step, ...] = ()
     warned: tuple[Warned, ...] = ()
+    met: tuple[Step, ...] = ()
 
     def notes(self) -> tuple[Note, ...]:
         """Return the events to record: one per reason, listing what it happened to."""

@@ -19,6 +19,7 @@ from ray_operator.controllers.raycluster.observed import (
     Presence,
     group_lane,
 )
+from ray_operator.controllers.unseen_services import UnseenServices
 from ray_operator.controllers.views.node import NodeView
 from ray_operator.controllers.views.ownership import controller_of
 from ray_operator.controllers.views.pod import PodView
@@ -47,6 +48,7 @@ class Observer:
     caches: Caches
     drawings: Drawings
     existence: Existence
+    unseen: UnseenServices
     expectations: Expectations
     kube: Kube
     policy: Policy
@@ -55,7 +57,8 @@ class Observer:
         """Return what is known about a RayCluster.
 
         Everything is in memory, but for objects that are read one by one (a token's Secret, a
-        user's ServiceAccount) and the proof that a suspended cluster has no pods.
+        user's ServiceAccount, a Service that the cache doesn't show) and the proof that a suspended
+        cluster has no pods.
         """
         drawing = self.drawings.of(view)
         cluster, pods = drawing.cluster, self.caches.pods_of(view.uid)
@@ -70,7 +73,7 @@ class Observer:
             notices=drawing.notices,
             pods=pods,
             taken_names=frozenset(pod.name for pod in self.caches.pods_labelled(view.key)),
-            children=self._children(drawing),
+            children=self._children(drawing, await self.unseen.of(view.ref, self.caches.service)),
             nodes=self._nodes(pods),
             knows_nodes=self.caches.knows_nodes,
             unsettled=self._unsettled(view.key, cluster, pods),
@@ -79,12 +82,12 @@ class Observer:
         )
         return await self._with_proof(seen)
 
-    def _children(self, drawing: Drawing) -> Children:
+    def _children(self, drawing: Drawing, unseen: tuple[ServiceView, ...]) -> Children:
         cluster, caches = drawing.cluster, self.caches
         account = Key(cluster.namespace, names.autoscaler_account(cluster.name))
         budget = Key(cluster.namespace, names.head_disruption_budget(cluster.name))
         return Children(
-            services=self._services(drawing),
+            services={**self._services(drawing), **{view.name: view for view in unseen}},
             account=caches.accounts.store.get(account),
             role=caches.roles.store.get(account),
             binding=caches.bindings.store.get(account),

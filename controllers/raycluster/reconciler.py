@@ -68,6 +68,7 @@ class RayClusterReconciler:
         view = self.observer.caches.raycluster(key)
         if view is None:
             self.observer.expectations.forget(key)
+            self.observer.unseen.forget(key)
             return Result()
         if view.is_terminating:
             return await self._let_go(view)
@@ -88,10 +89,13 @@ class RayClusterReconciler:
         except Conflict:
             # A transition met a newer object: decide again on what the watch brings.
             return Result(check_again=CATCH_UP)
+        if self.observer.unseen.learn(view.key, outcome):
+            return Result(check_again=CATCH_UP)  # to see what stands under the names that were met
         outcome.raise_failure()
         # A lane that waits for the cache goes on when its patience ends, even if nothing is heard.
         patience = self.observer.expectations.wait(view.key)
-        again = sooner(decided.check_again, status_wait, patience)
+        unseen = self.observer.unseen.wait(view.key)
+        again = sooner(decided.check_again, status_wait, patience, unseen)
         return Result(again, resync=self.resync.wait(view.key))
 
     async def _act(self, view: ResourceView, seen: Observed, decided: Plan) -> Outcome:

@@ -14,6 +14,7 @@ from ray_operator.controllers.raycluster.existence import Existence
 from ray_operator.controllers.raycluster.observe import Observer
 from ray_operator.controllers.raycluster.observed import Policy
 from ray_operator.controllers.raycluster.reconciler import CONTROLLER, RayClusterReconciler
+from ray_operator.controllers.unseen_services import UnseenServices
 from ray_operator.controllers.urgency import urgency_for, urgency_of
 from ray_operator.controllers.views.ownership import Owner
 from ray_operator.controllers.views.resource import ResourceView, needs_attention
@@ -35,6 +36,7 @@ def wire(parts: Parts, caches: Caches, queue: WorkQueue) -> Reconciler:
         caches=caches,
         drawings=Drawings(options, settings.gates),
         existence=Existence(parts.kube, parts.clock),
+        unseen=UnseenServices(parts.kube, parts.clock),
         expectations=parts.expectations,
         kube=parts.kube,
         policy=Policy(

@@ -136,7 +136,6 @@ class Observed:
     called.  `names` is what the status says; `active` and `pending` are the clusters of these
     names, None where there is none (or it is being deleted); `others` are all further ones.
     `watched_since` is when an operator came to work after none did, None if that did not happen.
-    `taken` are names of Services that somebody else has, and that the caches do not show.
     """
 
     ref: ObjectRef
@@ -157,7 +156,6 @@ class Observed:
     services: tuple[ServiceView, ...] = ()
     endpoints: tuple[Endpoint, ...] = ()
     watched_since: datetime | None = None
-    taken: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:

@@ -20,8 +20,8 @@ from ray_operator.controllers.rayservice.observe import Reading, Sources, observ
 from ray_operator.controllers.rayservice.observed import Observed
 from ray_operator.controllers.rayservice.plan import Plan, plan
 from ray_operator.controllers.rayservice.status import Report, report
-from ray_operator.controllers.rayservice.taken import REMEMBERED, TakenNames
 from ray_operator.controllers.rayservice.trouble import plain
+from ray_operator.controllers.unseen_services import UnseenServices
 from ray_operator.controllers.views.resource import ResourceView
 from ray_operator.operator import metrics
 from ray_operator.operator.clock import Clock
@@ -52,6 +52,7 @@ class Tools:
     statuses: StatusWriter
     recorder: Recorder
     resync: Resync
+    unseen: UnseenServices
 
 
 class RayServiceReconciler:
@@ -65,7 +66,7 @@ class RayServiceReconciler:
         self._dashboards = dashboards
         self._reader = reading.reader
         self._sources = Sources(caches, dashboards, reading)
-        self._taken = TakenNames()
+        self._unseen = tools.unseen
 
     async def reconcile(self, key: Key) -> Result:
         """Bring one RayService nearer to its spec; see `Reconciler.reconcile`."""
@@ -75,14 +76,16 @@ class RayServiceReconciler:
         if not self._tools.statuses.caught_up(service):
             return Result(check_again=CATCH_UP)
         now = self._tools.clock.now()
-        seen = replace(observe(service, self._sources), taken=self._taken.of(key, now))
+        seen = observe(service, self._sources)
+        unseen = await self._unseen.of(service.ref, self._caches.service)
+        seen = replace(seen, services=(*seen.services, *unseen))
         self._follow(key, seen, now)
         return await self._pass(service, seen, now)
 
     async def _pass(self, service: ResourceView, seen: Observed, now: datetime) -> Result:
         step = plan(seen, now)
         outcome = await self._tools.executor.run(service.ref, steps_of(step.actions))
-        self._taken.learn(service.key, outcome, now)
+        has_met = self._unseen.learn(service.key, outcome)
         self._submit(step.actions)
         told = report(seen, replace(step, refusals=_refusals(outcome)), now)
         try:
@@ -93,6 +96,8 @@ class RayServiceReconciler:
         except Conflict:
             # The names of the clusters met a newer object: decide again on what the watch brings.
             return Result(check_again=CATCH_UP)
+        if has_met:
+            return Result(check_again=CATCH_UP)  # to see what stands under the names that were met
         outcome.raise_failure()
         return self._result(service.key, step, now)
 
@@ -153,7 +158,7 @@ class RayServiceReconciler:
         """
         self._dashboards.keep_only(key, frozenset())
         self._reader.forget(key)
-        self._taken.forget(key)
+        self._unseen.forget(key)
         if service is None:
             return Result()
         if service.is_terminating:
@@ -164,8 +169,8 @@ class RayServiceReconciler:
     def _result(self, key: Key, step: Plan, now: datetime) -> Result:
         """Look again when something is due, and as a safety net."""
         waits = [step.check_at - now] if step.check_at else []
-        if step.conflicts:
-            waits.append(REMEMBERED)
+        if (unseen := self._unseen.wait(key)) is not None:
+            waits.append(unseen)
         return Result(min(waits, default=None), resync=self._tools.resync.wait(key))
 
 

@@ -63,7 +63,7 @@ def _leads_to_pending(seen: Observed, name: str) -> bool:
     """A name that is somebody else's can't be switched, and must not be waited for."""
     live = seen.service(name)
     if live is None:
-        return name in seen.taken
+        return False
     return _is_foreign(seen, live) or live.selector.get(labels.CLUSTER) == seen.names.pending
 
 
@@ -152,8 +152,7 @@ def direct(
     for service in wanted:
         live = seen.service(service.name)
         if live is None:
-            if service.name not in seen.taken:
-                yield CreateService(service.manifest, service.lane)
+            yield CreateService(service.manifest, service.lane)
             continue
         if _is_foreign(seen, live):
             continue
@@ -170,7 +169,7 @@ def conflicts(seen: Observed, wanted: tuple[Wanted, ...]) -> tuple[str, ...]:
 
 def _is_somebody_elses(seen: Observed, name: str) -> bool:
     live = seen.service(name)
-    return name in seen.taken if live is None else _is_foreign(seen, live)
+    return live is not None and _is_foreign(seen, live)
 
 
 def serve_service_name(seen: Observed) -> str:

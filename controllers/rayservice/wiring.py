@@ -21,6 +21,7 @@ from ray_operator.controllers.rayservice.milestones import STRATEGIES, Ending
 from ray_operator.controllers.rayservice.observe import Reading
 from ray_operator.controllers.rayservice.reader import Reader
 from ray_operator.controllers.rayservice.reconciler import RayServiceReconciler, Tools
+from ray_operator.controllers.unseen_services import UnseenServices
 from ray_operator.controllers.urgency import urgency_for, urgency_of
 from ray_operator.controllers.views.endpointslice import EndpointSliceView
 from ray_operator.controllers.views.ownership import Owner
@@ -72,6 +73,7 @@ def wire(
         statuses=parts.statuses,
         recorder=parts.recorder(CONTROLLER),
         resync=Resync(parts.settings.resync, parts.clock),
+        unseen=UnseenServices(parts.kube, parts.clock),
     )
     options = options_of(parts.settings, build)
     reading = Reading(Reader(options), options, Absence(parts))

@@ -14,8 +14,8 @@ from ray_operator.controllers.dashboard.transport import Direct, Transport
 from ray_operator.controllers.raycluster import wiring as raycluster_wiring
 from ray_operator.controllers.rayservice import wiring as rayservice_wiring
 from ray_operator.operator.controller import Reconciler
-from ray_operator.operator.documents import JsonObject, JsonValue, encode
-from ray_operator.operator.errors import NotFound
+from ray_operator.operator.documents import JsonObject, JsonValue, encode, get_object, get_text
+from ray_operator.operator.errors import AlreadyExists, NotFound
 from ray_operator.operator.executor import Executor
 from ray_operator.operator.expectations import Expectations
 from ray_operator.operator.informer import Informer
@@ -36,19 +36,27 @@ V = TypeVar("V", bound=View)
 
 @dataclass
 class AgreeableKube:
-    """Has nothing, takes everything."""
+    """Takes everything; has what a test puts `there`."""
+
+    there: dict[tuple[Resource, Key], JsonObject] = field(default_factory=dict)
 
     creations: list[tuple[Resource, JsonObject]] = field(default_factory=list)
     patches: list[tuple[Resource, Key, str, JsonValue]] = field(default_factory=list)
     deletions: list[tuple[Resource, Key]] = field(default_factory=list)
 
     async def get(self, resource: Resource, key: Key) -> JsonObject:
-        """Find nothing."""
+        """Find what is there."""
+        if (resource, key) in self.there:
+            return self.there[resource, key]
         raise NotFound(f"there is no {resource} {key}")
 
     async def create(self, resource: Resource, manifest: JsonObject, **_: object) -> Written:
-        """Take a manifest."""
+        """Take a manifest, unless something of that name is there."""
         encode(manifest)
+        metadata = get_object(manifest, "metadata")
+        key = Key(get_text(metadata, "namespace"), get_text(metadata, "name"))
+        if (resource, key) in self.there:
+            raise AlreadyExists(f"create {resource} {key}: it is there already")
         self.creations.append((resource, manifest))
         return Written(manifest)
 
