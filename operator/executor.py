@@ -138,8 +138,8 @@ class Executor:
         except asyncio.CancelledError:
             if is_being_cancelled():
                 raise
-            error = RuntimeError("something that the write waited for was cancelled")
-            return Outcome(failed=(Failure(step, error),))
+            cause = RuntimeError("something that the write waited for was cancelled")
+            return Outcome(failed=(Failure(step, cause),))
         log.info("changed the cluster", step=step.text)
         warned = (Warned(step, result.warnings),) if result.warnings else ()
         return Outcome(done=(step,), warned=warned, met=(step,) if result.met else ())
