@@ -74,8 +74,10 @@ def fetch(url: str) -> tuple[int, str]:
 
 
 @contextmanager
-def running(kubeconfig: Path, namespace: str, folder: Path, name: str = "a") -> Iterator[Running]:
-    """Run the operator for one namespace, with its Lease there."""
+def running(
+    kubeconfig: Path, namespace: str, folder: Path, name: str = "a", *more: str
+) -> Iterator[Running]:
+    """Run the operator for one namespace, with its Lease there; `more` are further flags."""
     probes, metrics = free_ports(2)
     log = folder / f"{name}-{probes}.log"
     command: list[str | Path] = [
@@ -85,6 +87,7 @@ def running(kubeconfig: Path, namespace: str, folder: Path, name: str = "a") -> 
         f"--leader-election-namespace={namespace}",
         f"--health-probe-bind-address=127.0.0.1:{probes}",
         f"--metrics-addr=127.0.0.1:{metrics}",
+        *more,
     ]
     with log.open("wb") as output:
         process = subprocess.Popen(

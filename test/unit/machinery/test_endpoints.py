@@ -3,7 +3,6 @@
 import asyncio
 import http.client
 import ssl
-import subprocess
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -24,6 +23,7 @@ from ray_operator.operator.scrapers import REFUSED_FOR, REMEMBERED, TRUSTED_FOR,
 from ray_operator.operator.sidethread import SideThread
 from ray_operator.operator.supervisor import HOPELESS, Supervisor
 from support.api_server import ApiServer, refusal, reply
+from support.certificates import make_certificate
 from support.control_plane import write_kubeconfig
 from support.fake_clock import FakeClock, settle
 
@@ -185,17 +185,6 @@ USER: JsonObject = {
     "groups": ["system:authenticated"],
     "extra": {"authentication.kubernetes.io/pod-name": ["prometheus-0"]},
 }
-
-
-def make_certificate(folder: Path, name: str) -> None:
-    """Write tls.crt and tls.key for loopback, as one step, like a Secret's volume does."""
-    fresh = [str(folder / f"{name}.key"), str(folder / f"{name}.crt")]
-    curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1"]
-    names = ["-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1"]
-    command = ["openssl", "req", "-x509", *curve, *names, "-keyout", fresh[0], "-out", fresh[1]]
-    subprocess.run(command, check=True, capture_output=True)
-    Path(fresh[0]).replace(folder / "tls.key")
-    Path(fresh[1]).replace(folder / "tls.crt")
 
 
 @dataclass
