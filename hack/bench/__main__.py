@@ -6,6 +6,8 @@ import os
 import signal
 import sys
 
+import aiohttp
+
 from hack.bench.programs import kwok
 from hack.bench.report import tables, write_json
 from hack.bench.run import ALL, Order, Run
@@ -47,7 +49,7 @@ async def _measure(run: Run) -> int:
     except asyncio.CancelledError:
         print("interrupted; everything that was started has been ended", file=sys.stderr)
         return INTERRUPTED
-    except (OSError, RuntimeError, ExceptionGroup) as error:
+    except (OSError, RuntimeError, ExceptionGroup, aiohttp.ClientError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0

@@ -28,7 +28,7 @@ class Access:
     token: str
 
 
-class Refused(Exception):  # noqa: N818  # it reads as what happened
+class Refused(RuntimeError):  # noqa: N818  # it reads as what happened
     """The API server said no."""
 
     def __init__(self, what: str, status: int, text: str) -> None:
@@ -83,19 +83,20 @@ class Api:
         """Delete an object, its dependants in the background."""
         await self._call("DELETE", path, b'{"propagationPolicy":"Background"}')
 
-    async def watch(self, path: str) -> AsyncIterator[JsonObject]:
-        """Yield the events of a collection: first all that is there, as ADDED.
+    async def watch(self, path: str, version: str = "0") -> AsyncIterator[JsonObject]:
+        """Yield the events after `version`, until the server ends it; after "0" first all there is.
+
+        The server ends it early for whoever reads too slowly, as we may in the midst of a burst.
 
         Raises:
-            Refused: the server would not, or ended it.
+            Refused: the server would not.
         """
-        query = f"?watch=1&resourceVersion=0&timeoutSeconds={WATCH_SECONDS}"
+        query = f"?watch=1&resourceVersion={version}&timeoutSeconds={WATCH_SECONDS}"
         async with self._session.get(f"{self._url}{path}{query}") as answer:
             if answer.status != 200:  # noqa: PLR2004
                 raise Refused(f"watch {path}", answer.status, await answer.text())
             async for line in answer.content:
                 yield decode(line)
-        raise Refused(f"watch {path}", 0, "ended before the benchmark did")
 
     async def _call(self, verb: str, path: str, body: bytes | None = None) -> JsonObject:
         kind = "application/merge-patch+json" if verb == "PATCH" else "application/json"

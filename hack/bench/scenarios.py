@@ -1,4 +1,7 @@
-"""What the operator goes through. Each function is one scenario and returns one `Result`."""
+"""What the operator goes through. Each function is one scenario and returns one `Result`.
+
+Each ends when all is quiet again, so that the next may begin at once.
+"""
 
 import asyncio
 import time
@@ -139,7 +142,6 @@ async def churn(scene: Scene, subject: Subject) -> Result:
 
 async def rest(scene: Scene, subject: Subject, seconds: float) -> Result:
     """Nothing happens, for `seconds`."""
-    await scene.settle()
     meter = Meter(scene.plane, subject.running)
     await asyncio.sleep(seconds)
     subject.running.check()
@@ -159,7 +161,6 @@ async def restart(scene: Scene, subject: Subject, *, graceful: bool) -> Result:
     Graceful: another pod follows one that was stopped. Else: the container is killed, and the same
     pod starts it again.
     """
-    await scene.settle()
     name = "after-stop" if graceful else "after-kill"
     began = time.monotonic()
     if graceful:
@@ -199,7 +200,6 @@ def _is_of_new_cluster(call: Call) -> bool:
 
 async def delete(scene: Scene, subject: Subject) -> Result:
     """All clusters are deleted, until nothing of them is left."""
-    await scene.settle()
     clusters, pods, services = scene.clusters[MANY], scene.pods[MANY], scene.services
     names = list(clusters.objects)
     meter = Meter(scene.plane, subject.running)

@@ -6,8 +6,8 @@ import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
-from hack.bench.api import Api
-from ray_operator.operator.documents import JsonObject, get_object, get_objects, get_text
+from hack.bench.api import Api, Refused
+from ray_operator.operator.documents import JsonObject, get_int, get_object, get_objects, get_text
 
 PAUSE_SECONDS = 0.02
 """Between two looks at a condition: events come in thousands."""
@@ -54,9 +54,19 @@ class Tracker:
         return time.monotonic()
 
     async def follow(self, api: Api, path: str) -> None:
-        """Watch for ever."""
-        async for event in api.watch(path):
-            self.hear(get_text(event, "type"), get_object(event, "object"))
+        """Watch for ever, each time from where the last one ended.
+
+        Raises:
+            Refused: the server would not; a version that it has forgotten included.
+        """
+        version = "0"
+        while True:
+            async for event in api.watch(path, version):
+                change, document = get_text(event, "type"), get_object(event, "object")
+                if change == "ERROR":
+                    raise Refused(f"watch {path}", get_int(document, "code"), str(document))
+                version = get_text(get_object(document, "metadata"), "resourceVersion")
+                self.hear(change, document)
 
     def hear(self, change: str, document: JsonObject) -> None:
         """Take one event of a watch."""
