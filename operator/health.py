@@ -47,7 +47,7 @@ class Cache(Protocol):
 
     @property
     def silence(self) -> timedelta:
-        """Time since the last byte, where a fresh process might hear more."""
+        """Time since the last answer: a server that refuses would refuse a fresh process, too."""
         ...
 
     @property

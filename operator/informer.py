@@ -142,9 +142,8 @@ class Informer(Generic[V]):
 
     @property
     def silence(self) -> timedelta:
-        """The age of the worst watch that was at work, and that a fresh process might revive."""
-        ages = (r.age for r in self._reflectors if r.has_synced and not r.is_refused)
-        return max(ages, default=timedelta())
+        """How long the worst watch that was once at work has had no answer, not even a refusal."""
+        return max((r.silence for r in self._reflectors if r.has_synced), default=timedelta())
 
     @property
     def unreadable(self) -> Mapping[Key, Unreadable]:

@@ -139,6 +139,7 @@ class Reflector:
         self._position = ""  # where the next watch starts; "" = with a list
         self._listed_at = 0.0
         self._heard_at: float | None = None
+        self._answered_at: float | None = None
         self._failures = 0
         self._refuses_streams = False
         self._pages_next = False
@@ -151,10 +152,16 @@ class Reflector:
 
     @property
     def age(self) -> timedelta:
-        """How long ago the API server sent the last byte about this scope; 0 before `run`."""
-        heard_at = self._heard_at
-        seconds = 0.0 if heard_at is None else self._clock.monotonic() - heard_at
-        return timedelta(seconds=seconds)
+        """How long ago the API server last sent a byte of this scope; 0 before `run`."""
+        return self._since(self._heard_at)
+
+    @property
+    def silence(self) -> timedelta:
+        """How long ago it last said anything about this scope, be it no; 0 before `run`."""
+        return self._since(self._answered_at)
+
+    def _since(self, moment: float | None) -> timedelta:
+        return timedelta(seconds=0 if moment is None else self._clock.monotonic() - moment)
 
     async def run(self) -> None:
         """List and watch until cancelled."""
@@ -311,13 +318,15 @@ class Reflector:
         self._position = version or self._position
 
     def _heard(self) -> None:
-        self._heard_at = self._clock.monotonic()
+        self._heard_at = self._answered_at = self._clock.monotonic()
         if self._position:
             self.error = None
 
     def _complain(self, error: KubeError) -> None:
         """Remember the fault, and log it if a minute has passed since the last time."""
         self.error = error
+        if error.status:
+            self._answered_at = self._clock.monotonic()
         if not self._position and isinstance(error, Forbidden | NotFound):
             self.is_refused = True
         if self.is_unavailable:

@@ -546,26 +546,32 @@ async def test_age_is_the_silence_of_the_watch(world: World) -> None:
     assert world.informer.silence == world.informer.age
 
 
-async def test_a_permission_that_was_withdrawn_ages_the_cache_but_not_the_process(
-    world: World,
+@pytest.mark.parametrize("status", [403, 404, 429, 500])
+async def test_a_server_that_refuses_ages_the_cache_but_does_not_look_dead(
+    server: ApiServer, clock: FakeClock, status: int
 ) -> None:
+    """A fresh process would be refused, too, and its lists would only add to the trouble."""
+    server.on("GET", PATH, listing(a_pod("a")), refusal(status))
+    server.on("WATCH", PATH, refusal(410))
+    async with watching(server, clock, is_essential=True) as world:
+        await world.until(lambda: world.informer.age > 2 * STALE)
+
+        assert world.informer.silence < STALE
+        assert world.cached == {"a": "1"}, "what is not seen is not gone"
+
+
+async def test_a_server_that_is_away_looks_dead(world: World) -> None:
+    world.server.on("GET", PATH, listing(a_pod("a")), hung_up())
+    world.server.on("WATCH", PATH, refusal(410))
+
+    await world.until(lambda: world.informer.silence > STALE)
+
+
+async def test_a_feature_without_permission_has_no_age(world: World) -> None:
     world.server.on("GET", PATH, listing(a_pod("a")), refusal(403))
     world.server.on("WATCH", PATH, refusal(410))
 
-    await world.until(lambda: world.informer.age == timedelta() and bool(world.informer.error))
+    await world.until(lambda: world.informer.is_unavailable)
+    world.clock.advance(timedelta(hours=1))
 
-    assert world.informer.is_unavailable
-    assert world.informer.silence == timedelta()
-    assert world.cached == {"a": "1"}, "what is not seen is not gone"
-
-
-async def test_an_essential_permission_that_was_withdrawn_shows_as_age(
-    server: ApiServer, clock: FakeClock
-) -> None:
-    server.on("GET", PATH, listing(a_pod("a")), refusal(403))
-    server.on("WATCH", PATH, refusal(410))
-    async with watching(server, clock, is_essential=True) as world:
-        await world.until(lambda: world.informer.age > STALE)
-
-        assert world.informer.silence == timedelta()
-        assert not world.informer.is_unavailable
+    assert world.informer.age == timedelta()
