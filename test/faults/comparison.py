@@ -88,6 +88,11 @@ class State:
     ending: tuple[str, ...] = ()
     """Objects that are being deleted: the end has not come yet."""
 
+    def only(self, *resources: Resource) -> "State":
+        """Return what there is of some kinds."""
+        starts = tuple(f"{resource.kind} " for resource in resources)
+        return State({text: n for text, n in self.objects.items() if text.startswith(starts)})
+
     def differences(self, other: "State") -> str:
         """Say in what `other` differs, for a person; "" if in nothing."""
         lines = [f"orphan: {each}" for each in other.orphans]
@@ -168,6 +173,11 @@ class _Reading:
         text = text.replace(self.namespace, "<namespace>")
         text = _UID.sub("<uid>", text)
         return _PORT.sub(r"\1 <port>", _TIME.sub("<time>", _ADDRESS.sub("<address>", text)))
+
+
+def state_of(namespace: str, objects: Iterable[tuple[Resource, JsonObject]]) -> State:
+    """Return the state of what was read already."""
+    return _Reading(namespace, list(objects)).state()
 
 
 async def read_state(kube: Kube, namespace: str) -> State:

@@ -14,17 +14,18 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from faults.comparison import State, read_state
+from faults.comparison import State, read_state, state_of
 from faults.faults import Fault, Where
 from faults.proxy import FaultProxy, a_fault_proxy
 from faults.service_guard import Guard
 from faults.service_scenarios import SCENARIOS, Scenario
 from faults.stopper import Kill
 from faults.table import Outcome
+from ray_operator.controllers.kinds import RAYCLUSTERS, RAYSERVICES
 from ray_operator.operator.documents import JsonObject, decode
 from ray_operator.operator.keys import Key
 from ray_operator.operator.kube import Kube
-from ray_operator.operator.resources import NAMESPACES, Resource
+from ray_operator.operator.resources import NAMESPACES, PODS, SERVICES, Resource
 from support.control_plane import ControlPlane
 from support.dashboard import Disturbance
 from support.operator_in_process import Patience, RunningOperator, a_running_operator
@@ -35,9 +36,11 @@ BOUND = timedelta(seconds=90)
 QUIET_SECONDS = 10.0
 """Longer than what a controller puts off (8 s), but for what Ray's gauges make it wait for."""
 LULL_SECONDS = 0.4
-"""The state is read when nothing has changed for a moment: reading it takes 14 requests."""
+"""The state is looked at when nothing has changed for a moment."""
 LOOK_SECONDS = 3.0
 """Of the kinds that no watch of ours tells of, and of what is put off."""
+_WATCHED = (PODS, SERVICES, RAYCLUSTERS, RAYSERVICES)
+"""By the kubelet: their changes wake, and their state is known without asking."""
 IMPATIENT = Patience(idle=timedelta(seconds=8), timeout=timedelta(seconds=6))
 """For faults that are waited out."""
 
@@ -213,9 +216,11 @@ class Plays:
             async with asyncio.timeout(BOUND.total_seconds()):
                 while True:
                     await _lull(scene)
-                    await scene.kubelet.collect_garbage()
-                    found = await read_state(self.kube, scene.namespace)
-                    differences = wanted.differences(found)
+                    differences = wanted.only(*_WATCHED).differences(_seen(scene))
+                    if not differences:
+                        await scene.kubelet.collect_garbage()
+                        found = await read_state(self.kube, scene.namespace)
+                        differences = wanted.differences(found)
                     if not differences:
                         return
                     with contextlib.suppress(TimeoutError):
@@ -258,6 +263,13 @@ async def _is_first(one: Awaitable[object], other: Awaitable[object]) -> bool:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _seen(scene: ServiceScene) -> State:
+    """Return what the kubelet's caches hold: a look that costs the API server nothing."""
+    informers = (scene.kubelet.pods, scene.kubelet.services, *scene.kubelet.owners)
+    objects = ((i.resource, view.document) for i in informers for view in i.store.values())
+    return state_of(scene.namespace, objects)
 
 
 async def _lull(scene: ServiceScene) -> None:

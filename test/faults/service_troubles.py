@@ -1,11 +1,11 @@
 """What is tried with RayServices: scenarios with faults, as combinations that can be played.
 
-Each fault meets each place (a write, a kind's watch, a call of Ray), and each scenario meets each
-fault; not every scenario meets every fault at every place: the longest two do, the others take
-turns.
+The operator is killed around every write.  Of the other faults each meets each scenario, and every
+place (a write, a kind's watch, a call of Ray) meets some fault in each scenario; not every fault
+meets every place in every scenario, because that would take half an hour: they take turns.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
@@ -46,8 +46,14 @@ from ray_operator.operator.resources import ENDPOINTSLICES, PODS, SERVICES
 from support.dashboard import Disturbance, Mode
 
 WATCHED = (RAYSERVICES, RAYCLUSTERS, PODS, SERVICES, ENDPOINTSLICES)
-WHOLE = ("create", "upgrade")
-"""Tried with every fault at every place."""
+MOVING: Mapping[str, Sequence[Resource]] = {
+    "config": (RAYSERVICES, RAYCLUSTERS),
+    "add group": (RAYSERVICES, RAYCLUSTERS, PODS, ENDPOINTSLICES),
+    "scale": (RAYSERVICES, RAYCLUSTERS, PODS, ENDPOINTSLICES),
+}
+"""The kinds of which something changes; in the other scenarios, all."""
+WHOLE = "upgrade"
+"""Tried with every fault of a watch at every kind."""
 T = TypeVar("T")
 
 OUTAGE = 3
@@ -79,15 +85,15 @@ def kills(plays: Plays) -> Iterator[Combination]:
 
 
 def requests(plays: Plays) -> Iterator[Combination]:
-    """At each write, three of the faults of requests; they take turns."""
+    """At each write one of the faults of requests, which take turns; at the first write all."""
     turn = 0
     for name in SCENARIOS:
         for number, write in enumerate(plays.endings[name].writes, start=1):
-            for make in _turns(_REQUESTS, turn, 3):
+            for make in _turns(_REQUESTS, turn, len(_REQUESTS) if number == 1 else 1):
                 fault = make(on_writes, number - 1)
                 play = partial(plays.faulted, name, fault)
                 yield Combination(name, fault.sentence, f"write {number}: {write}", play)
-            turn += 3
+            turn += 1
 
 
 def streams(plays: Plays) -> Iterator[Combination]:
@@ -95,7 +101,7 @@ def streams(plays: Plays) -> Iterator[Combination]:
     turn = 0
     for name in SCENARIOS:
         for make in (*_LINES, *_WATCHES):
-            kinds = WATCHED if name in WHOLE else _turns(WATCHED, turn, 1)
+            kinds = WATCHED if name == WHOLE else _turns(MOVING.get(name, WATCHED), turn, 1)
             turn += 1
             for kind in kinds:
                 where, reopens = on("watch", kind.plural), None
@@ -111,7 +117,7 @@ def starts(plays: Plays) -> Iterator[Combination]:
     turn = 0
     for name in SCENARIOS:
         for make in _STARTS:
-            kinds = WATCHED if name == "upgrade" else _turns(WATCHED, turn, 1)
+            kinds = _turns(WATCHED, turn, 2 if name == WHOLE else 1)
             turn += 1
             for kind in kinds:
                 at = partial(make, on_first_list(kind.plural))
@@ -124,13 +130,11 @@ def rays(plays: Plays) -> Iterator[Combination]:
     turn = 0
     for name in SCENARIOS:
         for call in range(plays.endings[name].calls):
-            for mode in _turns(_MODES, turn, 2):
-                for times in (1, OUTAGE):
-                    disturbance = Disturbance(mode, skip=call, times=times)
-                    play = partial(plays.disturbed, name, disturbance)
-                    fault = f"Ray: {_RAY[mode]}"
-                    place = f"calls {call + 1} to {call + times}"
-                    yield Combination(name, fault, place, play)
+            for mode, times in zip(_turns(_MODES, turn, 2), (1, OUTAGE), strict=True):
+                disturbance = Disturbance(mode, skip=call, times=times)
+                play = partial(plays.disturbed, name, disturbance)
+                place = f"calls {call + 1} to {call + times}"
+                yield Combination(name, f"Ray: {_RAY[mode]}", place, play)
             turn += 2
 
 
