@@ -42,7 +42,7 @@ from faults.service_scenarios import SCENARIOS
 from faults.stopper import KillAfter, KillBefore
 from ray_operator.controllers.kinds import RAYCLUSTERS, RAYSERVICES
 from ray_operator.operator.documents import JsonObject
-from ray_operator.operator.resources import ENDPOINTSLICES, PODS, SERVICES
+from ray_operator.operator.resources import ENDPOINTSLICES, PODS, SERVICES, Resource
 from support.dashboard import Disturbance, Mode
 
 WATCHED = (RAYSERVICES, RAYCLUSTERS, PODS, SERVICES, ENDPOINTSLICES)
