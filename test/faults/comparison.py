@@ -18,6 +18,7 @@ from ray_operator.controllers.kinds import RAYCLUSTERS, RAYSERVICES
 from ray_operator.operator.documents import (
     JsonObject,
     JsonValue,
+    get_int,
     get_object,
     get_objects,
     get_text,
@@ -76,7 +77,6 @@ _ADDRESS = re.compile(r"\b10\.\d{1,3}\.\d{1,3}\.\d{1,3}\b")
 _TIME = re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 _UID = re.compile(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 """Inside an annotation's text."""
-_PORT = re.compile(r'("nodePort":) \d+')
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +148,7 @@ class _Reading:
         )
 
     def _generated_names(self) -> dict[str, str]:
-        """Return what stands for each generated name: of pods, and of clusters of RayServices."""
+        """Return what stands for each generated name: of pods, clusters of RayServices, ports."""
         found = {}
         for resource, document in self.objects:
             if resource == PODS:
@@ -156,6 +156,8 @@ class _Reading:
                 found[_name(document)] = f"<pod of {group}>"
             elif resource == RAYCLUSTERS and _owners(document):
                 found[_name(document)] = "<cluster>"
+            elif resource == SERVICES:
+                found |= _node_ports(document)
         return found
 
     def _text(self, resource: Resource, document: JsonObject, names: Mapping[str, str]) -> str:
@@ -172,7 +174,7 @@ class _Reading:
             text = text.replace(name, names[name])
         text = text.replace(self.namespace, "<namespace>")
         text = _UID.sub("<uid>", text)
-        return _PORT.sub(r"\1 <port>", _TIME.sub("<time>", _ADDRESS.sub("<address>", text)))
+        return _TIME.sub("<time>", _ADDRESS.sub("<address>", text))
 
 
 def state_of(namespace: str, objects: Iterable[tuple[Resource, JsonObject]]) -> State:
@@ -220,6 +222,13 @@ def _in_order(items: Iterable[JsonValue]) -> list[JsonValue]:
     if len(types) != len(found):
         return found
     return [item for _, item in sorted(zip(types, found, strict=True), key=lambda pair: pair[0])]
+
+
+def _node_ports(service: JsonObject) -> dict[str, str]:
+    """Return what stands for the ports that the API server chose on the nodes."""
+    ports = get_objects(get_object(service, "spec"), "ports")
+    chosen = {get_int(port, "nodePort"): get_text(port, "name") for port in ports}
+    return {str(port): f"<node port {name}>" for port, name in chosen.items() if port}
 
 
 def _name(document: JsonObject) -> str:
