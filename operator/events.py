@@ -135,7 +135,7 @@ class EventWriter:
         while len(self._series) > SERIES_KEPT:
             self._series.popitem(last=False)
         try:
-            await self._kube.create(EVENTS, manifest, repeatable=True)
+            await self._kube.create(EVENTS, manifest, repeatable=True, wants_all=False)
         except AlreadyExists:
             pass  # the first attempt's answer was lost
         except KubeError:

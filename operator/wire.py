@@ -48,6 +48,7 @@ class Call:
     query: Mapping[str, str] = field(default_factory=dict)
     body: bytes | None = None
     content_type: str = "application/json"
+    accept: str = "application/json"
     repeatable: bool = True
 
     def __str__(self) -> str:

@@ -258,6 +258,21 @@ async def test_a_proxied_call_that_hangs_ends_in_time(server: ApiServer, kube: K
         await kube.raw("GET", "/proxy", timeout=timedelta(seconds=0.1))
 
 
+async def test_of_what_is_made_or_patched_no_more_is_asked_than_is_read(
+    server: ApiServer, kube: Kube
+) -> None:
+    server.on("POST", PATHS, reply(a_pod("a"), 201), reply(a_pod("b"), 201))
+    server.on("PATCH", PATH, reply(a_pod("a")))
+
+    await kube.create(PODS, a_pod("a"))
+    await kube.create(PODS, a_pod("b"), wants_all=False)
+    await kube.patch(PODS, POD, {"metadata": {"labels": {"a": "b"}}})
+
+    asked = [request.headers["Accept"].split(";")[0:2] for request in server.requests]
+    brief = ["application/json", "as=PartialObjectMetadata"]
+    assert asked == [["application/json"], brief, brief]
+
+
 async def test_warnings_of_the_server_are_handed_on(server: ApiServer, kube: Kube) -> None:
     text = r'299 - "unknown field \"spec.imagee\""'
     server.on("POST", PATHS, reply(a_pod("a"), Warning=text))
