@@ -167,9 +167,12 @@ class Kube:
 
     # -- reads
 
-    async def get(self, resource: Resource, key: Key) -> JsonObject:
-        """Read one object, past every cache."""
-        return await self._read(Call("get", str(resource), "GET", resource.path(*key)))
+    async def get(self, resource: Resource, key: Key, *, wants_all: bool = True) -> JsonObject:
+        """Read one object, past every cache; with `wants_all=False` only its metadata."""
+        accept = _JSON if wants_all else _METADATA
+        return await self._read(
+            Call("get", str(resource), "GET", resource.path(*key), accept=accept)
+        )
 
     async def get_path(self, path: str) -> JsonObject:
         """Read a document that is no object: `/version`, or a group's discovery."""

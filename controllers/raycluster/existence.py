@@ -57,7 +57,7 @@ class Existence:
 
     async def _look(self, resource: Resource, key: Key, owner_uid: str) -> Presence:
         try:
-            document = await self._kube.get(resource, key)
+            document = await self._kube.get(resource, key, wants_all=False)
         except NotFound:
             return Presence.ABSENT
         except KubeError as error:
