@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import Enum
+from functools import partial
 from ipaddress import IPv4Address
 from itertools import count
 
@@ -129,7 +130,8 @@ class Kubelet:
         self._news = asyncio.Event()
         # Without a bound, hundreds of pods mean as many connections, and time-outs.
         self._hands = asyncio.Semaphore(_MOST_AT_ONCE)
-        self._work: asyncio.Queue[Coroutine[None, None, None]] = asyncio.Queue()
+        # Not coroutines: those that nobody awaits any more at the end would complain.
+        self._work: asyncio.Queue[Callable[[], Coroutine[None, None, None]]] = asyncio.Queue()
         self.pods = self._watch(PODS)
         self.services = self._watch(SERVICES)
         self.clusters_of_ray = self._watch(RAYCLUSTERS)
@@ -149,7 +151,8 @@ class Kubelet:
                 group.create_task(informer.run())
             group.create_task(self._keep_endpoints())
             while True:
-                group.create_task(await self._work.get())
+                begin = await self._work.get()
+                group.create_task(begin())
 
     # --- what tests do to pods ------------------------------------------------------------------
     async def set_fate(self, name: str, fate: Fate) -> None:
@@ -176,14 +179,14 @@ class Kubelet:
             return
         if new.is_terminating:
             if not self.holds_deletions:
-                self._work.put_nowait(self._remove(new))
+                self._work.put_nowait(partial(self._remove, new))
         elif self._fates[new.uid].fate is None:
             self._fates[new.uid].fate = self.decide(new.key.name)
-            self._work.put_nowait(self._play(new))
+            self._work.put_nowait(partial(self._play, new))
 
     def _on_owner(self, old: RawView | None, new: RawView | None) -> None:
         if old is not None and new is None:
-            self._work.put_nowait(self._collect(old.uid))
+            self._work.put_nowait(partial(self._collect, old.uid))
 
     async def collect_garbage(self) -> None:
         """Delete what owners owned that are gone, of every kind that the operator makes.
@@ -212,7 +215,7 @@ class Kubelet:
         if new is None or new.is_terminating:
             return
         if any(_is_owned(new, uid) for uid in self._gone):
-            self._work.put_nowait(self._drop(resource, new.key))
+            self._work.put_nowait(partial(self._drop, resource, new.key))
 
     async def _drop(self, resource: Resource, key: Key) -> None:
         await self._ask("DELETE", resource.path(*key), None)
