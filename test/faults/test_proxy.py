@@ -1,7 +1,7 @@
 """The fault proxy itself: what it passes on, and that a killed operator is dead."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -27,7 +27,6 @@ from faults.faults import (
     Refusal,
     RefusalAfterwards,
     RepeatEvents,
-    RequestFault,
     Silence,
     SmallPieces,
     StaleList,
@@ -177,48 +176,54 @@ async def lines_through(
     return seen
 
 
-STREAMS: dict[str, tuple[Fault, list[str]]] = {
-    "silence": (Silence(WATCHES, skip=1), ["2", "Unreachable"]),
-    "cut": (CutInMidChunk(WATCHES, skip=1), ["2", "Unreachable"]),
-    "garbage": (Garbage(WATCHES, skip=1), ["2", "Unreachable"]),
-    "error event": (ErrorEvent(WATCHES, skip=1), ["2", "Gone"]),
-    "bare status": (BareStatus(WATCHES, skip=1), ["2", "Gone"]),
-    "repeated": (RepeatEvents(WATCHES), ["2", "2", "3", "3"]),
-    "old again": (OldEventsAgain(WATCHES), ["2", "3", "2", "Unreachable"]),
-    "hidden": (HiddenEvent(WATCHES, ends_after=timedelta()), ["2", "Gone"]),
-    "late": (Lag(WATCHES, timedelta()), ["2", "3", "Unreachable"]),
-    "small pieces": (SmallPieces(WATCHES, bytes_each=5), ["2", "3", "Unreachable"]),
-    "refused": (Refusal(410, WATCHES), ["Gone"]),
-    "empty": (EmptyStream(WATCHES), []),
-    "lost": (LostRequest(WATCHES), ["Unreachable"]),
+STREAMS: dict[str, tuple[Callable[[], Fault], list[str]]] = {
+    "silence": (lambda: Silence(WATCHES, skip=1), ["2", "Unreachable"]),
+    "cut": (lambda: CutInMidChunk(WATCHES, skip=1), ["2", "Unreachable"]),
+    "garbage": (lambda: Garbage(WATCHES, skip=1), ["2", "Unreachable"]),
+    "error event": (lambda: ErrorEvent(WATCHES, skip=1), ["2", "Gone"]),
+    "bare status": (lambda: BareStatus(WATCHES, skip=1), ["2", "Gone"]),
+    "repeated": (lambda: RepeatEvents(WATCHES), ["2", "2", "3", "3"]),
+    "old again": (lambda: OldEventsAgain(WATCHES), ["2", "3", "2", "Unreachable"]),
+    "hidden": (lambda: HiddenEvent(WATCHES, ends_after=timedelta()), ["2", "Gone"]),
+    "late": (lambda: Lag(WATCHES, timedelta()), ["2", "3", "Unreachable"]),
+    "small pieces": (lambda: SmallPieces(WATCHES, bytes_each=5), ["2", "3", "Unreachable"]),
+    "refused": (lambda: Refusal(410, WATCHES), ["Gone"]),
+    "empty": (lambda: EmptyStream(WATCHES), []),
+    "lost": (lambda: LostRequest(WATCHES), ["Unreachable"]),
 }
 
 
 @pytest.mark.parametrize("name", STREAMS)
 async def test_a_watch_suffers(server: ApiServer, proxy: FaultProxy, name: str) -> None:
-    fault, expected = STREAMS[name]
+    make, expected = STREAMS[name]
+    fault = make()
     seen = await lines_through(server, proxy, fault, idle=SHORT)
     assert seen == expected
     assert fault.acted
 
 
 CREATES = on("create", "pods")
-REQUESTS: dict[str, tuple[RequestFault, str, int]] = {
-    "refused": (Refusal(500, CREATES), "ServerError", 0),
-    "refused for a while": (Refusal(429, CREATES, retry_after_seconds=99), "TooManyRequests", 0),
-    "refused afterwards": (RefusalAfterwards(CREATES), "ServerError", 1),
-    "lost": (LostRequest(CREATES), "Unreachable", 0),
-    "answer lost": (LostAnswer(CREATES), "Unreachable", 1),
-    "cut": (CutRequest(CREATES), "Unreachable", 0),
-    "cut in mid-answer": (CutAnswer(CREATES), "Unreachable", 1),
-    "late": (Delay(CREATES, timedelta()), "", 1),
-    "unauthorized once": (Refusal(401, CREATES), "", 1),
+REQUESTS: dict[str, tuple[Callable[[], Fault], str, int]] = {
+    "refused": (lambda: Refusal(500, CREATES), "ServerError", 0),
+    "refused for a while": (
+        lambda: Refusal(429, CREATES, retry_after_seconds=99),
+        "TooManyRequests",
+        0,
+    ),
+    "refused afterwards": (lambda: RefusalAfterwards(CREATES), "ServerError", 1),
+    "lost": (lambda: LostRequest(CREATES), "Unreachable", 0),
+    "answer lost": (lambda: LostAnswer(CREATES), "Unreachable", 1),
+    "cut": (lambda: CutRequest(CREATES), "Unreachable", 0),
+    "cut in mid-answer": (lambda: CutAnswer(CREATES), "Unreachable", 1),
+    "late": (lambda: Delay(CREATES, timedelta()), "", 1),
+    "unauthorized once": (lambda: Refusal(401, CREATES), "", 1),
 }
 
 
 @pytest.mark.parametrize("name", REQUESTS)
 async def test_a_write_suffers(server: ApiServer, proxy: FaultProxy, name: str) -> None:
-    fault, error_class, arrive = REQUESTS[name]
+    make, error_class, arrive = REQUESTS[name]
+    fault = make()
     server.on("POST", PATH, reply(a_pod("a"), 201))
     proxy.inject(fault)
     options = KubeOptions(kubeconfig=proxy.kubeconfig, timeout=SHORT)

@@ -17,7 +17,11 @@ from ray_operator.operator.introduction import check_version
 from ray_operator.operator.kube import Kube, KubeOptions
 from support.control_plane import ControlPlane
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="session"),
+    # All rows run beside each other: the first test may have to wait for all of them.
+    pytest.mark.timeout(1800),
+]
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
