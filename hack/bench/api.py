@@ -1,5 +1,6 @@
 """A bare client of the API server: one token, a bounded number of connections, no frills."""
 
+import asyncio
 import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -15,6 +16,9 @@ from ray_operator.operator.documents import JsonObject, decode
 LONGEST_LINE_BYTES = 1 << 20
 """A watch line holds a whole object; aiohttp's default of 64 KiB is near what a pod can take."""
 CALL_SECONDS = 60.0
+BUSY = 429
+BUSY_SECONDS = 1.0
+"""What the API server puts into Retry-After."""
 WATCH_SECONDS = 3600
 """Longer than any scenario, so that a watch that ends is an error."""
 
@@ -87,12 +91,16 @@ class Api:
         """Yield the events after `version`, until the server ends it; after "0" first all there is.
 
         The server ends it early for whoever reads too slowly, as we may in the midst of a burst.
+        Where it asks for patience (its cache of a new kind isn't filled yet), it is given.
 
         Raises:
             Refused: the server would not.
         """
         query = f"?watch=1&resourceVersion={version}&timeoutSeconds={WATCH_SECONDS}"
         async with self._session.get(f"{self._url}{path}{query}") as answer:
+            if answer.status == BUSY:
+                await asyncio.sleep(BUSY_SECONDS)
+                return
             if answer.status != 200:  # noqa: PLR2004
                 raise Refused(f"watch {path}", answer.status, await answer.text())
             async for line in answer.content:
