@@ -28,9 +28,10 @@ class Guard:
 
     def follow(self, kubelet: Kubelet) -> None:
         """Begin."""
-        kubelet.pods.on_change(self._see)
+        kubelet.pods.on_change(self.see)
 
-    def _see(self, old: RawView | None, new: RawView | None) -> None:
+    def see(self, old: RawView | None, new: RawView | None) -> None:
+        """Take a change of a pod."""
         if new is None:
             if old is not None:
                 self._pods.pop(old.uid, None)
