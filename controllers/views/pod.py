@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Final
 
 from ray_operator.api import annotations as annotation_keys
@@ -201,7 +202,7 @@ def project(document: JsonObject) -> PodView:
         uid=get_text(metadata, "uid"),
         resource_version=get_text(metadata, "resourceVersion"),
         labels=_kept(get_texts(metadata, "labels"), _KEPT_LABELS),
-        annotations=_kept(get_texts(metadata, "annotations"), _KEPT_ANNOTATIONS),
+        annotations=_shared(*_kept(get_texts(metadata, "annotations"), _KEPT_ANNOTATIONS).items()),
         owner=controller_of(metadata),
         created=get_time(metadata, "creationTimestamp"),
         deleted=get_time(metadata, "deletionTimestamp"),
@@ -224,6 +225,12 @@ def project(document: JsonObject) -> PodView:
 
 def _kept(texts: dict[str, str], keys: Iterable[str]) -> dict[str, str]:
     return {key: sys.intern(texts[key]) for key in keys if key in texts}
+
+
+@lru_cache(maxsize=1_024)
+def _shared(*texts: tuple[str, str]) -> dict[str, str]:
+    """Return one dict for all pods that carry the same: those of a group mostly do."""
+    return dict(texts)
 
 
 def _condition(raw: JsonObject | None) -> PodCondition | None:
