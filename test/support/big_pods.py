@@ -24,7 +24,8 @@ def pods_page(start: int, total: int) -> bytes:
     """Return the page of a list of `total` pods that begins with the pod `start`."""
     end = min(start + PAGE, total)
     items = b",".join(pod_text(number) for number in range(start, end))
-    metadata = {"resourceVersion": "1000000", "continue": str(end) if end < total else ""}
+    token = str(end) if end < total else ""
+    metadata: JsonObject = {"resourceVersion": "1000000", "continue": token}
     return b'{"kind":"PodList","metadata":%s,"items":[%s]}' % (encode(metadata), items)
 
 
@@ -50,7 +51,7 @@ def _pod(number: int) -> JsonObject:
 
 
 def _metadata(number: int, cluster: str) -> JsonObject:
-    owner = {
+    owner: JsonObject = {
         "apiVersion": "ray.io/v1",
         "kind": "RayCluster",
         "name": cluster,
@@ -82,7 +83,7 @@ def _metadata(number: int, cluster: str) -> JsonObject:
 
 def _status(number: int) -> JsonObject:
     begun, ready = _time(number + 3), _time(number + 9)
-    conditions = [
+    conditions: JsonValue = [
         {"type": kind, "status": "True", "lastTransitionTime": time}
         for kind, time in (("PodScheduled", begun), ("Initialized", begun), ("Ready", ready))
     ]
