@@ -141,6 +141,7 @@ class Kubelet:
         self.services.on_change(lambda _old, _new: self._dirty.set())
         self.pods.on_change(lambda _old, new: self._on_child(PODS, new))
         self.services.on_change(lambda _old, new: self._on_child(SERVICES, new))
+        self.clusters_of_ray.on_change(lambda _old, new: self._on_child(RAYCLUSTERS, new))
         for owners in self.owners:
             owners.on_change(self._on_owner)
 
