@@ -9,6 +9,7 @@ after aliases are expanded, as a few lines can stand for more than any memory ho
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import yaml
@@ -49,8 +50,9 @@ _SMALLEST, _LARGEST = -(2**63), 2**64 - 1
 """Integers that JSON writers agree upon."""
 
 
+@lru_cache(maxsize=4)
 def parse_yaml(text: str, field: str) -> JsonValue:
-    """Parse one YAML document.
+    """Parse one YAML document; the last few are remembered, as a spec's are read for each rule.
 
     Raises:
         InvalidSpecError: the text is no YAML (with line and column), or no JSON can hold it.

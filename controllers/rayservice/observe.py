@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Protocol
 
 from ray_operator.api import labels, names
+from ray_operator.api.conditions import parse_conditions
 from ray_operator.api.serve_config import http_port
 from ray_operator.controllers.assigned_config import read_assigned
 from ray_operator.controllers.dashboard.observation import RayView
@@ -22,7 +23,7 @@ from ray_operator.controllers.views.endpointslice import Endpoint, EndpointSlice
 from ray_operator.controllers.views.pod import PodView
 from ray_operator.controllers.views.resource import ResourceView
 from ray_operator.controllers.views.service import ServiceView
-from ray_operator.operator.documents import get_flag, get_object, get_text
+from ray_operator.operator.documents import get_flag, get_object, get_objects, get_text
 from ray_operator.operator.keys import Key
 
 
@@ -99,7 +100,7 @@ def observe(service: ResourceView, sources: Sources) -> Observed:
         wants_suspend=get_flag(spec, "suspend"),
         created=service.created,
         status=status,
-        conditions=service.conditions(),
+        conditions=parse_conditions(get_objects(status, "conditions")),
         names=recorded,
         active=active,
         pending=pending,
@@ -127,11 +128,12 @@ def _cluster(view: ResourceView, sources: Sources, desired: object) -> ClusterSe
     config = read_assigned(view.annotations)
     if config is None and isinstance(desired, Desired):
         config = desired.serve_config
+    status = view.status()
     return ClusterSeen(
         cluster=read_cluster(identity, view.spec(), serve_port=http_port(config or {})),
         ref=view.ref,
-        status=view.status(),
-        conditions=view.conditions(),
+        status=status,
+        conditions=parse_conditions(get_objects(status, "conditions")),
         created=view.created,
         is_terminating=view.is_terminating,
         pods=sources.caches.pods_of(view.uid),

@@ -71,3 +71,7 @@ def test_a_megabyte_of_values_is_refused_before_its_end_is_read(text: str) -> No
 def test_a_megabyte_of_text_is_read() -> None:
     much = "x" * 1_000_000
     assert parse_yaml(f"a: '{much}'", "spec.serveConfigV2") == {"a": much}
+
+
+def test_a_text_that_is_read_again_at_once_is_not_parsed_again() -> None:
+    assert parse_yaml("applications: [one]", "f") is parse_yaml("applications: [one]", "f")
