@@ -20,8 +20,11 @@ from ray_operator.operator.documents import JsonObject
 
 UNREADABLE = "PodTemplateWarning"
 """Event for what a group says and nobody can read."""
-MOST_KEPT = 256
-"""About 0.5 MB each at worst; more clusters than that are hardly in work at the same time."""
+MOST_KEPT_BYTES = 1_000_000
+"""Of specs as JSON, which take eight times that when they are read: some hundred clusters of a
+usual size, more than are in work at the same time, or a few enormous ones."""
+_LEAST_BYTES = 1_000
+"""What the smallest counts for: its Services and hashes take memory, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,18 +54,28 @@ class Drawings:
     def __init__(self, options: BuildOptions, gates: Collection[str]) -> None:
         self._options = options
         self._gates = frozenset(gates)
-        self._kept: OrderedDict[str, Drawing] = OrderedDict()
+        self._kept: OrderedDict[str, tuple[Drawing, int]] = OrderedDict()
+        self._bytes = 0
 
     def of(self, view: ResourceView) -> Drawing:
         """Return the RayCluster as it is now."""
-        found = self._kept.get(view.uid)
-        if found is None or not found.is_of(view):
-            found = self._read(view)
-            self._kept[view.uid] = found
-            while len(self._kept) > MOST_KEPT:
-                self._kept.popitem(last=False)
-        self._kept.move_to_end(view.uid)
-        return found
+        known = self._kept.get(view.uid)
+        if known is not None and known[0].is_of(view):
+            self._kept.move_to_end(view.uid)
+            return known[0]
+        drawing = self._read(view)
+        self._keep(view, drawing)
+        return drawing
+
+    def _keep(self, view: ResourceView, drawing: Drawing) -> None:
+        """Keep the last one, and of those before as many as there is room for."""
+        _, freed = self._kept.pop(view.uid, (None, 0))
+        size = _LEAST_BYTES + len(view.spec_bytes)
+        self._kept[view.uid] = drawing, size
+        self._bytes += size - freed
+        while self._bytes > MOST_KEPT_BYTES and len(self._kept) > 1:
+            _, (_, freed) = self._kept.popitem(last=False)
+            self._bytes -= freed
 
     def _read(self, view: ResourceView) -> Drawing:
         spec = view.spec()
