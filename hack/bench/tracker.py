@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
@@ -43,15 +44,23 @@ class Tracker:
             if self._task is not None and self._task.done():
                 self._task.result()
             if time.monotonic() > deadline:
-                raise TimeoutError(
-                    f"not within {seconds:.0f} s: {what} "
-                    f"({len(self.objects)} objects, {self.ready} of them ready)"
-                )
+                raise TimeoutError(f"not within {seconds:.0f} s: {what} {self._state}")
             self._changed.clear()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), 1)
-            await asyncio.sleep(PAUSE_SECONDS)
+            try:
+                await self._some_change()
+            except asyncio.CancelledError:
+                print(f"waited for: {what} {self._state}", file=sys.stderr)
+                raise
         return time.monotonic()
+
+    @property
+    def _state(self) -> str:
+        return f"({len(self.objects)} objects, {self.ready} of them ready)"
+
+    async def _some_change(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._changed.wait(), 1)
+        await asyncio.sleep(PAUSE_SECONDS)
 
     async def follow(self, api: Api, path: str) -> None:
         """Watch for ever, each time from where the last one ended.
