@@ -56,7 +56,7 @@ _WATCHED = tuple(r.plural for r in (RAYSERVICES, RAYCLUSTERS, PODS, SERVICES, EN
 
 lanes = st.integers(0, LANES - 1)
 names = st.sampled_from(["a", "b"])
-pauses = st.sampled_from([0.0, 0.0, 0.05, 0.3, 1.0])
+pauses = st.sampled_from([0.0, 0.0, 0.0, 0.05, 0.05, 0.3, 1.0])
 """Seconds between two steps: so that some meet what the one before has begun."""
 kinds = st.sampled_from(_WATCHED)
 counts = st.integers(0, 4)
