@@ -52,8 +52,8 @@ MOVING: Mapping[str, Sequence[Resource]] = {
     "scale": (RAYSERVICES, RAYCLUSTERS, PODS, ENDPOINTSLICES),
 }
 """The kinds of which something changes; in the other scenarios, all."""
-WHOLE = "upgrade"
-"""Tried with every fault of a watch at every kind."""
+LONGEST = "upgrade"
+"""Tried with every fault of a watch and a list at two kinds."""
 T = TypeVar("T")
 
 OUTAGE = 3
@@ -85,14 +85,15 @@ def kills(plays: Plays) -> Iterator[Combination]:
 
 
 def requests(plays: Plays) -> Iterator[Combination]:
-    """At each write one of the faults of requests, which take turns; at the first write all."""
+    """Each fault of a request at some write, and some fault at each write."""
     turn = 0
     for name in SCENARIOS:
-        for number, write in enumerate(plays.endings[name].writes, start=1):
-            for make in _turns(_REQUESTS, turn, len(_REQUESTS) if number == 1 else 1):
-                fault = make(on_writes, number - 1)
-                play = partial(plays.faulted, name, fault)
-                yield Combination(name, fault.sentence, f"write {number}: {write}", play)
+        writes = plays.endings[name].writes
+        for number in range(max(len(writes), len(_REQUESTS)) if writes else 0):
+            nth = number % len(writes)
+            fault = _REQUESTS[turn % len(_REQUESTS)](on_writes, nth)
+            play = partial(plays.faulted, name, fault)
+            yield Combination(name, fault.sentence, f"write {nth + 1}: {writes[nth]}", play)
             turn += 1
 
 
@@ -101,15 +102,14 @@ def streams(plays: Plays) -> Iterator[Combination]:
     turn = 0
     for name in SCENARIOS:
         for make in (*_LINES, *_WATCHES):
-            kinds = WATCHED if name == WHOLE else _turns(MOVING.get(name, WATCHED), turn, 1)
-            turn += 1
-            for kind in kinds:
+            for kind in _turns(MOVING.get(name, WATCHED), turn, 2 if name == LONGEST else 1):
                 where, reopens = on("watch", kind.plural), None
                 if make in _WATCHES:
                     where, reopens = on_watch_from(kind.plural), where
                 fault = make(where, 0)
                 play = partial(plays.faulted, name, fault, reopens)
                 yield Combination(name, fault.sentence, f"watch of {kind.plural}", play)
+                turn += 1
 
 
 def starts(plays: Plays) -> Iterator[Combination]:
@@ -117,25 +117,23 @@ def starts(plays: Plays) -> Iterator[Combination]:
     turn = 0
     for name in SCENARIOS:
         for make in _STARTS:
-            kinds = _turns(WATCHED, turn, 2 if name == WHOLE else 1)
-            turn += 1
-            for kind in kinds:
+            for kind in _turns(WATCHED, turn, 2 if name == LONGEST else 1):
                 at = partial(make, on_first_list(kind.plural))
                 play = partial(plays.faulted_at_start, name, at, kind)
                 yield Combination(name, at({}).sentence, f"first list of {kind.plural}", play)
+                turn += 1
 
 
 def rays(plays: Plays) -> Iterator[Combination]:
-    """Each way in which Ray misbehaves, at each call, or for as long as an outage lasts."""
+    """At each call, one of the ways in which Ray misbehaves, for a call or an outage."""
     turn = 0
     for name in SCENARIOS:
         for call in range(plays.endings[name].calls):
-            for mode, times in zip(_turns(_MODES, turn, 2), (1, OUTAGE), strict=True):
-                disturbance = Disturbance(mode, skip=call, times=times)
-                play = partial(plays.disturbed, name, disturbance)
-                place = f"calls {call + 1} to {call + times}"
-                yield Combination(name, f"Ray: {_RAY[mode]}", place, play)
-            turn += 2
+            mode, times = _MODES[turn % len(_MODES)], OUTAGE if turn % 2 else 1
+            play = partial(plays.disturbed, name, Disturbance(mode, skip=call, times=times))
+            place = f"calls {call + 1} to {call + times}"
+            yield Combination(name, f"Ray: {_RAY[mode]}", place, play)
+            turn += 1
 
 
 _Make = Callable[[Where, int], Fault]

@@ -20,6 +20,9 @@ from support.control_plane import ControlPlane
 AT_ONCE = 32
 """A play mostly waits: for Ray to be asked again, for a cluster to drain."""
 
+SECONDS = 1800
+"""A bound, not an expectation: a family takes a minute or two on two idle cores."""
+
 Family = Callable[[Plays], Iterator[Combination]]
 
 
@@ -36,6 +39,7 @@ async def plays(control_plane: ControlPlane, kube: Kube, learnt: dict[str, Plays
     return Plays(control_plane, kube, learnt["plays"].endings)
 
 
+@pytest.mark.timeout(SECONDS)
 @pytest.mark.parametrize(
     "family",
     [
