@@ -63,6 +63,9 @@ class UpgradeStrategy(StrEnum):
     ROLLING_UPDATE = "RollingUpdate"
 
 
+_STRATEGIES: Mapping[str, UpgradeStrategy] = {each.value: each for each in UpgradeStrategy}
+
+
 @dataclass(frozen=True, slots=True)
 class Group:
     """The head, or a group of workers."""
@@ -188,7 +191,7 @@ class Cluster:
     def upgrade_strategy(self) -> UpgradeStrategy:
         """`upgradeStrategy.type`; unset means that running pods are left alone."""
         text = get_text(get_object(self.spec, "upgradeStrategy"), "type")
-        return UpgradeStrategy(text) if text in set(UpgradeStrategy) else UpgradeStrategy.NONE
+        return _STRATEGIES.get(text, UpgradeStrategy.NONE)
 
     # --- what follows from it -----------------------------------------------------------------
     @property

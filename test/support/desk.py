@@ -44,7 +44,7 @@ class AgreeableKube:
     patches: list[tuple[Resource, Key, str, JsonValue]] = field(default_factory=list)
     deletions: list[tuple[Resource, Key]] = field(default_factory=list)
 
-    async def get(self, resource: Resource, key: Key) -> JsonObject:
+    async def get(self, resource: Resource, key: Key, **_: object) -> JsonObject:
         """Find what is there."""
         if (resource, key) in self.there:
             return self.there[resource, key]
