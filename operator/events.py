@@ -14,8 +14,9 @@ from datetime import datetime, timedelta
 
 from ray_operator.operator import metrics
 from ray_operator.operator.clock import Clock
+from ray_operator.operator.complaints import Complaints
 from ray_operator.operator.documents import JsonObject, format_micro_time
-from ray_operator.operator.errors import AlreadyExists, KubeError
+from ray_operator.operator.errors import AlreadyExists, Forbidden, KubeError, NamespaceEnding
 from ray_operator.operator.keys import Key, ObjectRef
 from ray_operator.operator.kube import Kube
 from ray_operator.operator.logs import Logger
@@ -79,6 +80,7 @@ class EventWriter:
         self._ready = asyncio.Event()
         self._series: OrderedDict[object, _Series] = OrderedDict()
         self._writing = 0
+        self._complaints = Complaints(clock)
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -115,11 +117,19 @@ class EventWriter:
             try:
                 await self._write(event)
             except KubeError as error:
-                log.debug("an event was refused", reason=event.note.reason, error=str(error))
+                self._complain(event, error)
             finally:
                 self._writing -= 1
                 if not self._queue and not self._writing:
                     self._idle.set()
+
+    def _complain(self, event: _Event, error: KubeError) -> None:
+        """A missing right lasts and a person may grant it; the rest passes, or is past helping."""
+        is_lasting = isinstance(error, Forbidden) and not isinstance(error, NamespaceEnding)
+        if is_lasting and self._complaints.is_due():
+            log.warning("events can't be written; what they tell is lost", error=str(error))
+        else:
+            log.debug("an event was refused", reason=event.note.reason, error=str(error))
 
     async def _write(self, event: _Event) -> None:
         series = self._series.get(event.likeness)

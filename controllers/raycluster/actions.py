@@ -258,6 +258,8 @@ def _child_creation(resource: Resource, manifest: JsonObject, cluster: Cluster) 
         text=f"create {said}",
         write=_create(resource, manifest, cluster),
         lane=child_lane(resource, name),
+        # Who may bind only what he has himself is refused until the Role is there.
+        needs=frozenset({child_lane(ROLES, name)} if resource == ROLEBINDINGS else ()),
         done=Note("Normal", f"Created{word}", "Create", f"Created {said}"),
         failed=Note("Warning", f"FailedToCreate{word}", "Create", said),
     )

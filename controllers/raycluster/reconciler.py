@@ -34,7 +34,7 @@ from ray_operator.operator import metrics
 from ray_operator.operator.clock import Clock
 from ray_operator.operator.controller import Result
 from ray_operator.operator.documents import get_object, get_text
-from ray_operator.operator.errors import Conflict, NotFound
+from ray_operator.operator.errors import Conflict, KubeError, NotFound
 from ray_operator.operator.executor import Executor
 from ray_operator.operator.keys import Key
 from ray_operator.operator.notes import Note, Recorder
@@ -130,13 +130,13 @@ class RayClusterReconciler:
             if wait := due(seen.status, desired, now):
                 self._tell(view, told)
                 return wait
-            await self.statuses.write(
-                RAYCLUSTERS,
-                view,
-                seen.status,
-                desired,
-                transition=decided.phase_first,
-            )
+            try:
+                await self.statuses.write(
+                    RAYCLUSTERS, view, seen.status, desired, transition=decided.phase_first
+                )
+            except KubeError:
+                self._tell(view, told)  # it was done, whether or not the status says so
+                raise
             ready_after = time_to_ready(view.created, seen.status, desired, now)
             if ready_after is not None:
                 metrics.CLUSTER_READY_SECONDS.observe(ready_after.total_seconds())

@@ -147,7 +147,7 @@ def _counters(seen: Observed) -> dict[str, JsonValue]:
         "availableWorkerReplicas": len(running),
         "readyWorkerReplicas": sum(pod.is_ready for pod in running),
     }
-    return {name: min(count, MOST_REPLICAS) or None for name, count in counts.items()}
+    return {name: max(0, min(count, MOST_REPLICAS)) or None for name, count in counts.items()}
 
 
 def _totals(seen: Observed) -> dict[str, JsonValue]:
