@@ -131,8 +131,9 @@ class ImperfectCluster:
         """Stream what happens after a position, with all that goes wrong."""
         position = int(request.query.get("resourceVersion", "0"))
         is_list = "sendInitialEvents" in request.query
+        is_truthful = self.is_truthful  # may change as soon as this waits for the network
         answer = self._fault()
-        if self.is_truthful and not is_list and position < self.version:
+        if is_truthful and not is_list and position < self.version:
             answer = refusal(410, "Expired")
         if answer is not None:
             return await answer(request)
@@ -142,12 +143,14 @@ class ImperfectCluster:
             position = self.version
             events = [event("ADDED", document) for document in self.objects.values()]
             await response.write(b"".join(map(line, (*events, the_end(str(position))))))
-            self.truthful_lists += self.is_truthful
-        await self._follow(response, position)
+            self.truthful_lists += is_truthful
+        await self._follow(response, position, was_truthful=is_truthful)
         return response
 
-    async def _follow(self, response: web.StreamResponse, position: int) -> None:
-        was_truthful, late = self.is_truthful, b""
+    async def _follow(
+        self, response: web.StreamResponse, position: int, *, was_truthful: bool
+    ) -> None:
+        late = b""
         while self.is_truthful == was_truthful:
             news = self._news
             for version, each in tuple(self._history):
@@ -169,7 +172,8 @@ class ImperfectCluster:
             "garbage": b"no JSON\n",
             "expired": line(event("ERROR", expired)),
         }
-        repeated = {"twice": text, "old again": line(self._history[0][1])}
+        oldest = self._history[0][1] if self._history else bookmark("1")
+        repeated = {"twice": text, "old again": line(oldest)}
         if fault in ends:
             return ends[fault], b"", False
         if fault == "hidden":
