@@ -13,14 +13,14 @@ HEAD_SERVICE = Key("ns1", "demo-head-svc")
 
 
 def a_service(owner: str) -> JsonObject:
-    reference = {"kind": "RayCluster", "name": "demo", "uid": owner, "controller": True}
+    reference = {"kind": "RayCluster", "name": "demo", "uid": owner}
     return {
         "metadata": {
             "namespace": HEAD_SERVICE.namespace,
             "name": HEAD_SERVICE.name,
             "uid": "uid-of-service",
             "labels": {"mine": "x"},
-            "ownerReferences": [reference],
+            "ownerReferences": [{**reference, "controller": True}],
         },
         "spec": {"selector": {"app": "mine"}, "ports": [{"port": 80}]},
     }
