@@ -124,7 +124,7 @@ def starts(plays: Plays) -> Iterator[Combination]:
                 turn += 1
 
 
-def rays(plays: Plays) -> Iterator[Combination]:
+def dashboards(plays: Plays) -> Iterator[Combination]:
     """At each call, one of the ways in which Ray misbehaves, for a call or an outage."""
     turn = 0
     for name in SCENARIOS:

@@ -47,7 +47,7 @@ async def plays(control_plane: ControlPlane, kube: Kube, learnt: dict[str, Plays
         service_troubles.requests,
         service_troubles.streams,
         service_troubles.starts,
-        service_troubles.rays,
+        service_troubles.dashboards,
     ],
     ids=lambda family: family.__name__,
 )
