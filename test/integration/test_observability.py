@@ -23,6 +23,7 @@ from support.control_plane import ControlPlane
 from support.kubelet import a_kubelet
 from support.operator_in_process import a_running_operator
 from support.operator_process import PATIENCE_SECONDS, Running, running
+from support.service_scene import a_service_scene
 from support.witness import a_witness
 
 ROOT = Path(__file__).parents[2]
@@ -195,3 +196,32 @@ async def test_a_clusters_time_to_ready_is_told_once_a_restart_included(
             await kube.create(RAYCLUSTERS, second)
             await witness.until("the second is ready", lambda: is_ready("second"))
         assert ready_clusters() == before + 2
+
+
+def milestones_of_services() -> tuple[float, ...]:
+    """Count first readinesses, switches and finished upgrades so far."""
+    ended = {"strategy": "NewCluster", "outcome": "switched"}
+    found = (
+        metrics.REGISTRY.get_sample_value("ray_operator_service_ready_seconds_count"),
+        metrics.REGISTRY.get_sample_value("ray_operator_service_switch_seconds_count"),
+        metrics.REGISTRY.get_sample_value("ray_operator_service_upgrades_total", ended),
+    )
+    return tuple(value or 0 for value in found)
+
+
+async def test_a_services_milestones_are_told_once_a_restart_included(
+    control_plane: ControlPlane, kube: Kube, namespace: str
+) -> None:
+    before = milestones_of_services()
+    async with a_service_scene(control_plane, kube, namespace) as scene:
+        async with scene.operator():
+            await scene.apply()
+            first = await scene.until(lambda s: s.is_running)
+            await scene.edit(rayClusterConfig={"rayVersion": "2.100.0"})
+            second = await scene.until(lambda s: s.is_running and s.active != first.active)
+        async with scene.operator():
+            await scene.edit_config("price: 3", "price: 4")
+            await scene.until(lambda _: scene.price(second.active) == 4)
+
+    told = zip(milestones_of_services(), before, strict=True)
+    assert [now - then for now, then in told] == [1, 2, 1]
