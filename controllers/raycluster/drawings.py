@@ -11,7 +11,8 @@ from ray_operator.api.depth_rules import find_depth_problem
 from ray_operator.api.problems import Notice, Problem
 from ray_operator.api.raycluster_validation import find_notices, find_problem, read_facts
 from ray_operator.controllers.assigned_config import assigned_serve_port
-from ray_operator.controllers.manifests.cluster import Cluster, Identity, read_cluster, stamped
+from ray_operator.controllers.identity import identity_of
+from ray_operator.controllers.manifests.cluster import Cluster, read_cluster, stamped
 from ray_operator.controllers.manifests.options import BuildOptions
 from ray_operator.controllers.manifests.ray_params import unreadable_resources
 from ray_operator.controllers.raycluster.blueprint import Blueprint, draw
@@ -79,16 +80,8 @@ class Drawings:
 
     def _read(self, view: ResourceView) -> Drawing:
         spec = view.spec()
-        identity = Identity(
-            name=view.name,
-            namespace=view.namespace,
-            uid=view.uid,
-            labels=view.labels,
-            annotations=view.annotations,
-            generation=view.generation,
-        )
         port = assigned_serve_port(view.annotations)
-        cluster = stamped(read_cluster(identity, spec, serve_port=port))
+        cluster = stamped(read_cluster(identity_of(view), spec, serve_port=port))
         document: JsonObject = {
             "metadata": {
                 "name": view.name,

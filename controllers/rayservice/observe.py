@@ -15,7 +15,8 @@ from ray_operator.api.conditions import parse_conditions
 from ray_operator.api.serve_config import http_port
 from ray_operator.controllers.assigned_config import read_assigned
 from ray_operator.controllers.dashboard.observation import RayView
-from ray_operator.controllers.manifests.cluster import Identity, read_cluster
+from ray_operator.controllers.identity import identity_of
+from ray_operator.controllers.manifests.cluster import read_cluster
 from ray_operator.controllers.rayservice.desired import Desired, Options
 from ray_operator.controllers.rayservice.observed import ClusterSeen, Names, Observed
 from ray_operator.controllers.rayservice.reader import Reader
@@ -117,20 +118,12 @@ def _fresh_name(service: str) -> str:
 
 
 def _cluster(view: ResourceView, sources: Sources, desired: object) -> ClusterSeen:
-    identity = Identity(
-        name=view.name,
-        namespace=view.namespace,
-        uid=view.uid,
-        labels=view.labels,
-        annotations=view.annotations,
-        generation=view.generation,
-    )
     config = read_assigned(view.annotations)
     if config is None and isinstance(desired, Desired):
         config = desired.serve_config
     status = view.status()
     return ClusterSeen(
-        cluster=read_cluster(identity, view.spec(), serve_port=http_port(config or {})),
+        cluster=read_cluster(identity_of(view), view.spec(), serve_port=http_port(config or {})),
         ref=view.ref,
         status=status,
         conditions=parse_conditions(get_objects(status, "conditions")),
