@@ -31,7 +31,7 @@ from ray_operator.operator.resources import PODS
 from support.desk import Desk, a_desk
 from support.odd_values import CHANGES, VALUES, with_changes
 
-EXAMPLES = settings(deadline=None, max_examples=200)
+EXAMPLES = settings(max_examples=200)
 COMPLETE = Path(__file__).parents[2] / "data" / "complete"
 UID = "11111111-2222-3333-4444-555555555555"
 OWNER: JsonObject = {"kind": "RayCluster", "name": "complete", "uid": UID, "controller": True}

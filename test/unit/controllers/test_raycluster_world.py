@@ -54,7 +54,7 @@ class Story:
         self.world.document = self.document()
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=150)
 @given(events=EVENTS, hosts=st.sampled_from([1, 1, 2]))
 def test_the_cluster_ends_up_as_it_is_asked_for(events: list[tuple[str, int]], hosts: int) -> None:
     story = Story(hosts)
@@ -82,7 +82,7 @@ def test_a_recreation_that_is_cut_off_anywhere_is_finished(writes: int) -> None:
     assert not after & before
 
 
-@settings(max_examples=50, deadline=None, derandomize=True)
+@settings(max_examples=50)
 @given(events=EVENTS)
 def test_a_suspended_cluster_ends_up_without_pods(events: list[tuple[str, int]]) -> None:
     story = Story(hosts=1)

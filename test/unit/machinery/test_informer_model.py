@@ -63,7 +63,7 @@ STORIES = st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60)
 @given(story=STORIES)
 def test_after_a_truthful_list_the_store_is_the_cluster_and_each_handler_heard_a_sound_story(
     story: Story,

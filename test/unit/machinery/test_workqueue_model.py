@@ -202,4 +202,4 @@ class QueueLives(RuleBasedStateMachine):
 
 
 TestQueueLives = QueueLives.TestCase
-TestQueueLives.settings = settings(max_examples=100, stateful_step_count=80, deadline=None)
+TestQueueLives.settings = settings(max_examples=100, stateful_step_count=80)
