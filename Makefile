@@ -37,7 +37,7 @@ demo-down: dev ## Take the demo down, cluster and all.
 .PHONY: test
 test: ## Every check and test, the end-to-end core on a real cluster included.
 	@$(MAKE) dev
-	@$(BIN)/python -m hack.stages verify test-integration test-faults test-e2e
+	@$(BIN)/python -m hack.stages verify test-integration test-e2e
 
 ##@ Develop
 

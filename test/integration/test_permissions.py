@@ -153,7 +153,7 @@ def stage(
 
 CREATIONS: Mapping[str, tuple[Right, ...]] = {
     "plain": (("create", "services"),),
-    "scaled": (("create", "roles"), ("create", "rolebindings"), ("create", "serviceaccounts")),
+    "scaled": (("create", "roles"), ("create", "serviceaccounts")),
     "secret": (("create", "secrets"),),
 }
 
@@ -170,6 +170,15 @@ async def test_a_child_that_may_not_be_created_is_told_and_the_rest_is_made(stag
         await scene.limited.grant_all()
         for name in CREATIONS:
             await scene.until_ready(name)
+
+
+async def test_a_role_that_may_not_be_bound_is_told(stage: SetUp) -> None:
+    right = ("create", "rolebindings")
+    async with stage([right]) as scene:
+        await scene.apply("scaled", enableInTreeAutoscaling=True)
+        await scene.until_told("scaled", right)
+        await scene.limited.grant_all()
+        await scene.until_ready("scaled")
 
 
 async def test_pods_that_may_not_be_created_are_told(stage: SetUp) -> None:
@@ -266,6 +275,6 @@ async def test_a_rayservice_names_what_it_may_not_do(
         operator.stop_at_once()
         await scene.apply()
         await scene.until(lambda s: lack_of(rights[0]) in s.message(c.READY))
-        assert any(lack_of(rights[0]) in note for _, note in await scene.warnings())
+        await scene.until_warned(lack_of(rights[0]))
         await limited.grant_all()
         await scene.until(lambda s: s.is_running)

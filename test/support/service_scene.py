@@ -158,6 +158,12 @@ class ServiceScene:
             while len(await self.clusters()) != count:  # noqa: ASYNC110 - the API server is asked
                 await asyncio.sleep(LOOK_SECONDS)
 
+    async def until_warned(self, text: str) -> None:
+        """Wait until a Warning event says so: events are written in the background."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while not any(text in note for _, note in await self.warnings()):  # noqa: ASYNC110 - as above
+                await asyncio.sleep(LOOK_SECONDS)
+
     async def until_selected(self, cluster: str, *services: str) -> None:
         """Wait until each of the Services selects that cluster."""
         async with asyncio.timeout(PATIENCE_SECONDS):
