@@ -3,7 +3,7 @@
 Each is told of on itself, nothing is lost, and the others are served meanwhile.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -24,30 +24,10 @@ from ray_operator.operator.kube import Kube
 from ray_operator.operator.resources import SERVICES, Resource
 from support.builders import a_cluster, a_container, a_group, a_head, a_template
 from support.control_plane import ControlPlane
-from support.kubelet import Kubelet, a_kubelet
-from support.operator_in_process import a_running_operator
-from support.service_scene import ServiceScene, Status, a_service_scene
-from support.witness import Witness, a_witness, name_of
+from support.service_scene import ServiceScene, Status
+from support.witness import Witness, name_of
 
 ALPHA_CLUSTERS = Resource("ray.io", "v1alpha1", "rayclusters", "RayCluster")
-
-
-@pytest.fixture
-async def witness(kube: Kube, namespace: str) -> AsyncIterator[Witness]:
-    async with a_witness(kube, namespace) as witness:
-        yield witness
-
-
-@pytest.fixture
-async def kubelet(kube: Kube, namespace: str) -> AsyncIterator[Kubelet]:
-    async with a_kubelet(kube, namespace) as kubelet:
-        yield kubelet
-
-
-@pytest.fixture
-async def operator(control_plane: ControlPlane, namespace: str) -> AsyncIterator[None]:
-    async with a_running_operator(control_plane.kubeconfig, namespace):
-        yield
 
 
 async def until_ready(witness: Witness, name: str) -> None:
@@ -316,14 +296,6 @@ def blocked_by(witness: Witness, name: str) -> str:
 
 
 # -- RayServices
-
-
-@pytest.fixture
-async def scene(
-    control_plane: ControlPlane, kube: Kube, namespace: str
-) -> AsyncIterator[ServiceScene]:
-    async with a_service_scene(control_plane, kube, namespace) as made:
-        yield made
 
 
 def running(status: Status) -> bool:

@@ -20,7 +20,7 @@ from support.builders import a_cluster, a_group
 from support.control_plane import ControlPlane
 from support.kubelet import a_kubelet
 from support.operator_in_process import a_running_operator
-from support.service_scene import ServiceScene, a_service_scene
+from support.service_scene import ServiceScene
 from support.witness import Witness, a_witness
 
 ROLE = Path(__file__).parents[2] / "config" / "rbac" / "role.yaml"
@@ -254,14 +254,6 @@ async def test_without_sight_of_what_is_there_nothing_is_made_and_it_is_said_why
 
 
 # -- RayServices
-
-
-@pytest.fixture
-async def scene(
-    control_plane: ControlPlane, kube: Kube, namespace: str
-) -> AsyncIterator[ServiceScene]:
-    async with a_service_scene(control_plane, kube, namespace) as made:
-        yield made
 
 
 async def test_a_rayservice_names_what_it_may_not_do(

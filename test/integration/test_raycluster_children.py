@@ -31,16 +31,10 @@ from support.builders import IMAGE, a_cluster, a_container, a_group, a_head, a_t
 from support.control_plane import ControlPlane
 from support.kubelet import Kubelet, a_kubelet
 from support.operator_in_process import a_running_operator, difference, writes
-from support.witness import Witness, a_witness, name_of, uid_of
+from support.witness import Witness, name_of, uid_of
 
 QUOTAS = Resource("", "v1", "resourcequotas", "ResourceQuota")
 RAY_SERVICE = {"ray.io/originated-from-crd": "RayService", "ray.io/originated-from-cr-name": "rs"}
-
-
-@pytest.fixture
-async def witness(kube: Kube, namespace: str) -> AsyncIterator[Witness]:
-    async with a_witness(kube, namespace) as witness:
-        yield witness
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,5 @@
 """RayClusters on a real API server: they come up, follow their spec, and rest."""
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from functools import partial
 
@@ -13,30 +12,12 @@ from ray_operator.operator.kube import Kube
 from ray_operator.operator.resources import PODS, SERVICES
 from support.builders import a_cluster, a_group
 from support.control_plane import ControlPlane
-from support.kubelet import Fate, Kubelet, a_kubelet
+from support.kubelet import Fate, Kubelet
 from support.operator_in_process import a_running_operator, difference, until_quiet, writes
-from support.witness import Witness, a_witness, name_of, uid_of
+from support.witness import Witness, name_of, uid_of
 
 REST = timedelta(seconds=3)
 """Long enough for an answer on its way to be counted, and for whatever follows a change."""
-
-
-@pytest.fixture
-async def witness(kube: Kube, namespace: str) -> AsyncIterator[Witness]:
-    async with a_witness(kube, namespace) as witness:
-        yield witness
-
-
-@pytest.fixture
-async def kubelet(kube: Kube, namespace: str) -> AsyncIterator[Kubelet]:
-    async with a_kubelet(kube, namespace) as kubelet:
-        yield kubelet
-
-
-@pytest.fixture
-async def operator(control_plane: ControlPlane, namespace: str) -> AsyncIterator[None]:
-    async with a_running_operator(control_plane.kubeconfig, namespace):
-        yield
 
 
 async def apply(kube: Kube, document: JsonObject) -> None:

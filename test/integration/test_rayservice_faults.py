@@ -1,31 +1,18 @@
 """A RayService that loses its head, whose Ray misbehaves, which rests: on a real API server."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
-
-import pytest
 
 from ray_operator.api import conditions as c
 from ray_operator.controllers.kinds import RAYCLUSTERS, RAYSERVICES
 from ray_operator.operator.documents import JsonObject, get_object, get_text, get_texts
 from ray_operator.operator.keys import Key
-from ray_operator.operator.kube import Kube
 from ray_operator.operator.resources import PODS, SERVICES
-from support.control_plane import ControlPlane
 from support.dashboard import Mode
 from support.operator_in_process import difference, until_quiet, writes
-from support.service_scene import ServiceScene, Status, a_service_scene
+from support.service_scene import ServiceScene, Status
 
 SERVE = "rayservice-sample-serve-svc"
-
-
-@pytest.fixture
-async def scene(
-    control_plane: ControlPlane, kube: Kube, namespace: str
-) -> AsyncIterator[ServiceScene]:
-    async with a_service_scene(control_plane, kube, namespace) as made:
-        yield made
 
 
 def running(status: Status) -> bool:

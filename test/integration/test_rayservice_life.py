@@ -1,7 +1,7 @@
 """A RayService from its creation to its end, on a real API server."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 
 import pytest
 
@@ -9,24 +9,14 @@ from ray_operator.api import conditions as c
 from ray_operator.controllers.kinds import RAYSERVICES
 from ray_operator.operator.documents import get_object, get_objects, get_texts
 from ray_operator.operator.keys import Key
-from ray_operator.operator.kube import Kube
 from ray_operator.operator.resources import PODS
-from support.control_plane import ControlPlane
 from support.dashboard import Mode
 from support.kubelet import Fate
 from support.operator_in_process import until_quiet
-from support.service_scene import ServiceScene, Status, a_service_scene
+from support.service_scene import ServiceScene, Status
 
 SERVE = "rayservice-sample-serve-svc"
 HEAD = "rayservice-sample-head-svc"
-
-
-@pytest.fixture
-async def scene(
-    control_plane: ControlPlane, kube: Kube, namespace: str
-) -> AsyncIterator[ServiceScene]:
-    async with a_service_scene(control_plane, kube, namespace) as made:
-        yield made
 
 
 def running(status: Status) -> bool:
