@@ -1,6 +1,5 @@
 """What stands around the pods of a RayCluster, and what goes wrong, on a real API server."""
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
@@ -28,25 +27,13 @@ from ray_operator.operator.resources import (
     Resource,
 )
 from support.builders import IMAGE, a_cluster, a_container, a_group, a_head, a_template
-from support.control_plane import ControlPlane
-from support.kubelet import Kubelet, a_kubelet
-from support.operator_in_process import a_running_operator, difference, writes
+from support.operator_in_process import difference, writes
 from support.witness import Witness, name_of, uid_of
+
+pytestmark = pytest.mark.usefixtures("kubelet", "operator")
 
 QUOTAS = Resource("", "v1", "resourcequotas", "ResourceQuota")
 RAY_SERVICE = {"ray.io/originated-from-crd": "RayService", "ray.io/originated-from-cr-name": "rs"}
-
-
-@pytest.fixture(autouse=True)
-async def kubelet(kube: Kube, namespace: str) -> AsyncIterator[Kubelet]:
-    async with a_kubelet(kube, namespace) as kubelet:
-        yield kubelet
-
-
-@pytest.fixture(autouse=True)
-async def operator(control_plane: ControlPlane, namespace: str) -> AsyncIterator[None]:
-    async with a_running_operator(control_plane.kubeconfig, namespace):
-        yield
 
 
 async def up(kube: Kube, witness: Witness, document: JsonObject) -> None:
