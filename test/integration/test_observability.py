@@ -219,7 +219,7 @@ async def test_a_services_milestones_are_told_once_a_restart_included(
             first = await scene.until(lambda s: s.is_running)
             await scene.edit(rayClusterConfig={"rayVersion": "2.100.0"})
             second = await scene.until(lambda s: s.is_running and s.active != first.active)
-            # Counted when the write is answered, which a watch may outrun; the operator ends at once.
+            # Counted when the write is answered, which a watch may outrun; the end comes at once.
             await scene.until(lambda _: milestones_of_services()[-1] > before[-1])
         async with scene.operator():
             await scene.edit_config("price: 3", "price: 4")
